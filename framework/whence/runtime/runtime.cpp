@@ -1,0 +1,68 @@
+#include <whence/runtime/runtime.hpp>
+
+namespace whence {
+
+namespace {
+
+/// Makes a runtime the thread's own while it runs; the one before comes back afterwards, so that a
+/// simulation can host several.
+class running_here {
+public:
+    explicit running_here(runtime& self) noexcept
+        : before_(std::exchange(ctx, context{})), pool_before_(current_pool)
+    {
+        ctx.running = &self;
+        current_pool = &self.io().buffers();
+    }
+    ~running_here()
+    {
+        ctx = before_;
+        current_pool = pool_before_;
+    }
+    running_here(const running_here&) = delete;
+    running_here& operator=(const running_here&) = delete;
+
+private:
+    context before_;
+    buffer_pool* pool_before_;
+};
+
+}  // namespace
+
+runtime::runtime() : runtime(open_uring_driver()) {}
+
+runtime::runtime(std::unique_ptr<driver> io) : loop(io->now()), io_(std::move(io)) {}
+
+runtime::~runtime() = default;
+
+void runtime::run(task<> main)
+{
+    running_here here{*this};
+    std::exception_ptr failure;
+    root_.spawn([](task<> work, std::exception_ptr& failed) -> task<> {
+        try {
+            co_await work;
+        } catch (...) {
+            failed = std::current_exception();
+        }
+    }(std::move(main), failure));
+    while (root_.size() != 0)
+        turn();
+    if (failure)
+        std::rethrow_exception(failure);
+}
+
+void runtime::turn() noexcept
+{
+    run_ready();
+    timers().advance(now());
+    nanoseconds at_most = nanoseconds::zero();
+    if (!anyone_ready() && root_.size() != 0) {
+        const auto due = timers().next_due();
+        at_most = due ? std::max(*due - now(), nanoseconds{1}) : nanoseconds::max();
+    }
+    io_->wait(at_most);
+    forget_now();
+}
+
+}  // namespace whence

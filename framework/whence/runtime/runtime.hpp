@@ -1,0 +1,44 @@
+#pragma once
+
+#include <whence/coro/event.hpp>
+#include <whence/coro/scope.hpp>
+#include <whence/runtime/driver.hpp>
+
+namespace whence {
+
+/// Runs strands on one thread over one driver.
+///
+///   turn:  run who is ready -> fire timers -> driver: submit, wait, deliver -> again
+///
+/// limits: used by the thread that runs it, wake() of its driver aside.
+class runtime final : public loop {
+public:
+    /// Over an io_uring of its own.
+    /// errors: driver_unavailable.
+    runtime();
+    explicit runtime(std::unique_ptr<driver> io);
+    ~runtime() override;
+
+    /// Runs `main`, and all that it leaves in root(), to the end.
+    /// errors: rethrows what `main` threw, after everything has ended.
+    void run(task<> main);
+
+    /// The runtime that runs the calling coroutine.
+    static runtime& current() noexcept { return static_cast<runtime&>(*ctx.running); }
+
+    driver& io() noexcept { return *io_; }
+    scope& root() noexcept { return root_; }
+
+    /// Set when the process is asked to end: listeners stop accepting and sessions finish.
+    event& drain() noexcept { return drain_; }
+
+private:
+    time_point read_clock() noexcept override { return io_->now(); }
+    void turn() noexcept;
+
+    std::unique_ptr<driver> io_;
+    event drain_;
+    scope root_{scope::root_tag{}};
+};
+
+}  // namespace whence
