@@ -13,8 +13,12 @@ namespace whence {
 /// Carries a connection's bytes: the driver itself for a plain socket, a stream above it otherwise.
 class transport : public carrier {
 public:
-    /// Forgets and closes a descriptor on which nothing is in flight.
+    /// Forgets and closes a descriptor on which nothing is in flight: FIN, once all is sent.
     virtual void close(int fd) noexcept = 0;
+    /// The same with RST: what was not delivered yet is dropped.
+    virtual void abort(int fd) noexcept = 0;
+    /// Ends our direction (FIN); the other one goes on.
+    virtual void shutdown_write(int fd) noexcept = 0;
 };
 
 /// Stands between operations and what carries them out at last: io_uring, a reactor, a simulation.
@@ -26,6 +30,8 @@ public:
     /// Ends a wait() of the driver's thread, or the next one. From any thread, or a signal handler.
     virtual void wake() noexcept = 0;
     virtual time_point now() noexcept = 0;
+    /// Tells the time of day: since 1970-01-01 UTC.
+    virtual nanoseconds wall_now() noexcept = 0;
     virtual buffer_pool& buffers() noexcept = 0;
 };
 

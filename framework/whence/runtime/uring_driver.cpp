@@ -157,17 +157,98 @@ public:
 
     ~uring_driver() override
     {
-        // Closes queued for the kernel are carried out before the ring goes; a port whose accept
-        // is still armed would stay bound for a while (docs/decisions/0002).
+        // Whoever had operations has asked for them back; a port whose accept is still armed would
+        // stay bound for a while. Closes queued for the kernel are carried out, too.
         wake_.self = nullptr;
         whence::cancel(wake_);
-        while (wake_.state != operation_state::idle)
-            wait(nanoseconds::zero());
-        io_uring_submit_and_get_events(&ring_);
+        while (in_flight_ != 0)
+            wait(nanoseconds::max());
+        io_uring_submit(&ring_);
         ::close(wake_fd_);
     }
 
     void submit(operation& op) noexcept override
+    {
+        ++in_flight_;
+        enter(op);
+    }
+
+    void cancel(operation& op) noexcept override
+    {
+        if (op.driver_flags & starved) {
+            remove_starved(op);
+            finish(op, -ECANCELED);
+            return;
+        }
+        // Entries are carried out in order: whatever this strand submits next, even at the same
+        // address, comes after this cancellation.
+        io_uring_sqe& entry = next_entry();
+        std::memset(&entry, 0, sizeof entry);
+        entry.opcode = IORING_OP_ASYNC_CANCEL;
+        entry.flags = IOSQE_CQE_SKIP_SUCCESS;
+        entry.fd = -1;
+        entry.addr = reinterpret_cast<u64>(&op);
+    }
+
+    void close(int fd) noexcept override
+    {
+        io_uring_sqe& entry = next_entry();
+        std::memset(&entry, 0, sizeof entry);
+        entry.opcode = IORING_OP_CLOSE;
+        entry.flags = IOSQE_CQE_SKIP_SUCCESS;
+        entry.fd = fd;
+    }
+
+    void abort(int fd) noexcept override
+    {
+        const linger at_once{.l_onoff = 1, .l_linger = 0};
+        setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+        close(fd);
+    }
+
+    void shutdown_write(int fd) noexcept override { ::shutdown(fd, SHUT_WR); }
+
+    void wait(nanoseconds at_most) noexcept override
+    {
+        feed_starved();
+        if (at_most <= nanoseconds::zero()) {
+            io_uring_submit_and_get_events(&ring_);
+        } else {
+            const auto whole = std::chrono::duration_cast<std::chrono::seconds>(at_most);
+            __kernel_timespec time{.tv_sec = whole.count(), .tv_nsec = (at_most - whole).count()};
+            io_uring_cqe* first = nullptr;
+            const bool forever = at_most == nanoseconds::max();
+            io_uring_submit_and_wait_timeout(&ring_, &first, 1, forever ? nullptr : &time, nullptr);
+        }
+        reap();
+    }
+
+    void wake() noexcept override
+    {
+        const u64 one = 1;
+        // Full means that a wake-up is pending already.
+        [[maybe_unused]] const ssize_t written = ::write(wake_fd_, &one, sizeof one);
+    }
+
+    time_point now() noexcept override { return time_point(read_clock(CLOCK_MONOTONIC)); }
+    nanoseconds wall_now() noexcept override { return read_clock(CLOCK_REALTIME); }
+
+    buffer_pool& buffers() noexcept override { return buffers_; }
+
+private:
+    struct wake_operation : operation {
+        uring_driver* self = nullptr;
+    };
+
+    static nanoseconds read_clock(clockid_t clock) noexcept
+    {
+        timespec time{};
+        clock_gettime(clock, &time);
+        return std::chrono::seconds(time.tv_sec) + nanoseconds(time.tv_nsec);
+    }
+
+    /// Fills a submission entry; nothing reaches the kernel before wait().
+    void enter(operation& op) noexcept
     {
         const entry_form& form = forms[static_cast<std::size_t>(op.what)];
         io_uring_sqe& entry = next_entry();
@@ -202,68 +283,6 @@ public:
             break;
         }
     }
-
-    void cancel(operation& op) noexcept override
-    {
-        if (op.driver_flags & starved) {
-            remove_starved(op);
-            finish(op, -ECANCELED);
-            return;
-        }
-        // Entries are carried out in order: whatever this strand submits next, even at the same
-        // address, comes after this cancellation.
-        io_uring_sqe& entry = next_entry();
-        std::memset(&entry, 0, sizeof entry);
-        entry.opcode = IORING_OP_ASYNC_CANCEL;
-        entry.flags = IOSQE_CQE_SKIP_SUCCESS;
-        entry.fd = -1;
-        entry.addr = reinterpret_cast<u64>(&op);
-    }
-
-    void close(int fd) noexcept override
-    {
-        io_uring_sqe& entry = next_entry();
-        std::memset(&entry, 0, sizeof entry);
-        entry.opcode = IORING_OP_CLOSE;
-        entry.flags = IOSQE_CQE_SKIP_SUCCESS;
-        entry.fd = fd;
-    }
-
-    void wait(nanoseconds at_most) noexcept override
-    {
-        feed_starved();
-        if (at_most <= nanoseconds::zero()) {
-            io_uring_submit_and_get_events(&ring_);
-        } else {
-            const auto whole = std::chrono::duration_cast<std::chrono::seconds>(at_most);
-            __kernel_timespec time{.tv_sec = whole.count(), .tv_nsec = (at_most - whole).count()};
-            io_uring_cqe* first = nullptr;
-            const bool forever = at_most == nanoseconds::max();
-            io_uring_submit_and_wait_timeout(&ring_, &first, 1, forever ? nullptr : &time, nullptr);
-        }
-        reap();
-    }
-
-    void wake() noexcept override
-    {
-        const u64 one = 1;
-        // Full means that a wake-up is pending already.
-        [[maybe_unused]] const ssize_t written = ::write(wake_fd_, &one, sizeof one);
-    }
-
-    time_point now() noexcept override
-    {
-        timespec time{};
-        clock_gettime(CLOCK_MONOTONIC, &time);
-        return time_point(std::chrono::seconds(time.tv_sec) + nanoseconds(time.tv_nsec));
-    }
-
-    buffer_pool& buffers() noexcept override { return buffers_; }
-
-private:
-    struct wake_operation : operation {
-        uring_driver* self = nullptr;
-    };
 
     io_uring_sqe& next_entry() noexcept
     {
@@ -333,6 +352,7 @@ private:
 
     void finish(operation& op, int result) noexcept
     {
+        --in_flight_;
         op.driver_flags = 0;
         complete(op, result);
     }
@@ -345,7 +365,7 @@ private:
         op.size -= static_cast<u32>(sent);
         op.data = static_cast<std::byte*>(op.data) + sent;
         if (op.size != 0 && op.state == operation_state::in_flight) {
-            submit(op);
+            enter(op);
             return true;
         }
         sent = static_cast<int>(op.offset);
@@ -364,7 +384,7 @@ private:
         }
         if (!(op.driver_flags & polled_first)) {
             op.driver_flags |= polled_first;
-            submit(op);
+            enter(op);
             last_entry_polls_first();
             return;
         }
@@ -390,7 +410,7 @@ private:
             if (!starved_head_)
                 starved_tail_ = nullptr;
             op.driver_flags &= static_cast<u8>(~starved);
-            submit(op);
+            enter(op);
         }
     }
 
@@ -410,6 +430,7 @@ private:
     int wake_fd_ = -1;
     u64 wakes_ = 0;
     wake_operation wake_;
+    std::size_t in_flight_ = 0;
     operation* starved_head_ = nullptr;
     operation* starved_tail_ = nullptr;
 };
