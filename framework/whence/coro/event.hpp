@@ -31,6 +31,10 @@ public:
             if (!ready_)
                 wait_queue::awaiter::await_resume();
         }
+        std::error_code outcome() const noexcept
+        {
+            return ready_ ? std::error_code{} : wait_queue::awaiter::outcome();
+        }
 
     private:
         bool ready_;

@@ -5,14 +5,15 @@
 #include <unistd.h>
 
 #include <deque>
+#include <stdexcept>
 
 namespace whence {
 
 /// Keeps the accept operation, which lives until its last completion, and what it brought that
 /// nobody has taken yet.
-class listener::state final : public carrier {
+class listener::acceptor final : public carrier {
 public:
-    state(socket_handle socket, endpoint local) noexcept
+    acceptor(socket_handle socket, endpoint local) noexcept
         : socket_(std::move(socket)), local_(std::move(local)),
           wildcard_(!local_.is_ip() || local_.address().is_unspecified())
     {
@@ -22,7 +23,7 @@ public:
         };
     }
 
-    ~state() override
+    ~acceptor() override
     {
         for (const int fd : arrived_) {
             if (fd >= 0)
@@ -31,7 +32,7 @@ public:
     }
 
     /// Ends, at once or with the accept operation's last completion.
-    static void let_go(std::unique_ptr<state> self) noexcept
+    static void let_go(std::unique_ptr<acceptor> self) noexcept
     {
         if (self->accepting_.state == operation_state::idle)
             return;
@@ -76,7 +77,7 @@ public:
 
 private:
     struct accept_operation : operation {
-        state* self = nullptr;
+        acceptor* self = nullptr;
     };
 
     void on_accepted(int accepted) noexcept
@@ -102,28 +103,36 @@ private:
     std::deque<int> arrived_;  // descriptors, or a minus errno that ended the accepting
 };
 
-listener::listener(std::unique_ptr<state> opened) noexcept : state_(std::move(opened)) {}
+listener::listener(std::unique_ptr<acceptor> opened) noexcept : acceptor_(std::move(opened)) {}
 listener::listener(listener&&) noexcept = default;
 
 listener::~listener()
 {
-    if (state_)
-        state::let_go(std::move(state_));
+    if (acceptor_)
+        acceptor::let_go(std::move(acceptor_));
 }
 
 listener listener::bind(const endpoint& local, const listen_options& options)
 {
     socket_handle socket = open_listening_socket(local, options);
     endpoint bound = local_of(socket.get());
-    return listener{std::make_unique<state>(std::move(socket), std::move(bound))};
+    return listener{std::make_unique<acceptor>(std::move(socket), std::move(bound))};
 }
 
-const endpoint& listener::local() const noexcept { return state_->local(); }
+listener listener::bind(std::string_view local, const listen_options& options)
+{
+    const auto parsed = endpoint::parse(local);
+    if (!parsed)
+        throw std::invalid_argument(parsed.error());
+    return bind(*parsed, options);
+}
+
+const endpoint& listener::local() const noexcept { return acceptor_->local(); }
 
 listener::accept_awaiter listener::accept(std::source_location where) noexcept
 {
     note_wait(where);
-    return accept_awaiter{*state_};
+    return accept_awaiter{*acceptor_};
 }
 
 bool listener::accept_awaiter::await_ready() noexcept { return at_.take(accepted_); }

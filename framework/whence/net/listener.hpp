@@ -12,6 +12,9 @@ public:
     /// Opens a listening socket; port 0 takes a free one (see local()).
     /// errors: std::system_error naming the address and the step.
     static listener bind(const endpoint& local, const listen_options& options = {});
+    /// The same for an address as text, such as "[::]:7000" or "127.0.0.1:0".
+    /// errors: std::invalid_argument when it is none.
+    static listener bind(std::string_view local, const listen_options& options = {});
 
     listener(listener&&) noexcept;
     /// Stops listening. Connections that were not accepted are reset.
@@ -26,15 +29,15 @@ public:
     accept_awaiter accept(std::source_location where = std::source_location::current()) noexcept;
 
 private:
-    class state;
-    explicit listener(std::unique_ptr<state> opened) noexcept;
+    class acceptor;
+    explicit listener(std::unique_ptr<acceptor> opened) noexcept;
 
-    std::unique_ptr<state> state_;
+    std::unique_ptr<acceptor> acceptor_;
 };
 
 class [[nodiscard]] listener::accept_awaiter {
 public:
-    explicit accept_awaiter(state& at) noexcept : at_(at) {}
+    explicit accept_awaiter(acceptor& at) noexcept : at_(at) {}
 
     bool await_ready() noexcept;
     bool await_suspend(std::coroutine_handle<> waiter) noexcept;
@@ -42,7 +45,7 @@ public:
     result<connection> outcome() noexcept;
 
 private:
-    state& at_;
+    acceptor& at_;
     int accepted_ = -EAGAIN;
 };
 

@@ -4,6 +4,9 @@ namespace whence {
 
 namespace {
 
+constexpr nanoseconds flush_time_max = 1s;  // for log lines, once everything else has ended
+constexpr int stderr_fd = 2;
+
 /// Makes a runtime the thread's own while it runs; the one before comes back afterwards, so that a
 /// simulation can host several.
 class running_here {
@@ -31,9 +34,12 @@ private:
 
 runtime::runtime() : runtime(open_uring_driver()) {}
 
-runtime::runtime(std::unique_ptr<driver> io) : loop(io->now()), io_(std::move(io)) {}
+runtime::runtime(std::unique_ptr<driver> io)
+    : loop(io->now()), io_(std::move(io)), errors_(*io_, stderr_fd)
+{
+}
 
-runtime::~runtime() = default;
+runtime::~runtime() { errors_.flush(flush_time_max); }
 
 void runtime::run(task<> main)
 {

@@ -2,7 +2,7 @@
 
 #include <whence/coro/event.hpp>
 #include <whence/coro/scope.hpp>
-#include <whence/runtime/driver.hpp>
+#include <whence/runtime/log_sink.hpp>
 
 namespace whence {
 
@@ -31,13 +31,20 @@ public:
 
     /// Set when the process is asked to end: listeners stop accepting and sessions finish.
     event& drain() noexcept { return drain_; }
+    /// Set by SIGHUP; whoever acts on it resets it.
+    event& hangup() noexcept { return hangup_; }
+
+    /// Takes lines for stderr.
+    log_sink& errors() noexcept { return errors_; }
 
 private:
     time_point read_clock() noexcept override { return io_->now(); }
     void turn() noexcept;
 
     std::unique_ptr<driver> io_;
+    log_sink errors_;
     event drain_;
+    event hangup_;
     scope root_{scope::root_tag{}};
 };
 
