@@ -1,8 +1,8 @@
 #include <whence/net/serve.hpp>
 
 #include <whence/coro/deadline.hpp>
+#include <whence/net/report.hpp>
 #include <whence/runtime/json_line.hpp>
-#include <whence/runtime/rate_limit.hpp>
 #include <whence/runtime/runtime.hpp>
 
 #include <utility>
@@ -10,10 +10,6 @@
 namespace whence {
 
 namespace {
-
-// A storm of bad connections must not turn into a storm of log lines.
-constexpr u32 lines_per_second = 100;
-constexpr u32 lines_burst = 500;
 
 // After a failed accept (no descriptor left, no memory) the next try waits for some to come free.
 constexpr nanoseconds accept_pause = 100ms;
@@ -45,12 +41,10 @@ private:
     bool admit(connection conn) noexcept;
     void end_badly(connection& conn) noexcept;
     void refuse(connection& conn, const verdict& why);
-    void log(const json_line& line);
     task<> cut_short();
 
     std::unique_ptr<const application> app_;
     serve_options options_;
-    rate_limit lines_{lines_per_second, lines_burst};
     scope handshakes_;
     scope sessions_;
 };
@@ -66,7 +60,7 @@ task<> server::accept_from(listener& from)
         } else if (accepted.error() == std::errc::operation_canceled) {
             co_return;
         } else if (!peer_has_gone(accepted.error())) {
-            log(json_line{"accept_failed"}
+            runtime::current().report(json_line("accept_failed")
                     .add("local", from.local())
                     .add("error", accepted.error().message()));
             pause = true;
@@ -111,8 +105,8 @@ internal::spawned server::session(connection conn)
 /// Deals with the exception that ended a session: it concerns this connection only.
 void server::end_badly(connection& conn) noexcept
 {
-    const auto failed = [this, &conn](const char* what) {
-        log(json_line{"session_failed"}
+    const auto failed = [&conn](const char* what) {
+        runtime::current().report(json_line("session_failed")
                 .add("client", conn.client())
                 .add("peer", conn.peer())
                 .add("local", conn.local())
@@ -138,24 +132,8 @@ void server::end_badly(connection& conn) noexcept
 /// Closes without a byte, and says who and why.
 void server::refuse(connection& conn, const verdict& why)
 {
+    report_refusal(conn, why);
     conn.abort();
-    if (why.quiet())
-        return;
-    json_line line{"refused"};
-    line.add("reason", why.reason());
-    if (!why.detail().empty())
-        line.add("detail", why.detail());
-    log(line.add("peer", conn.peer()).add("local", conn.local()));
-}
-
-void server::log(const json_line& line)
-{
-    log_sink& errors = runtime::current().errors();
-    if (!lines_.pass(now()))
-        return;
-    if (const u64 held_back = lines_.take_held_back())
-        errors.line(json_line{"log_rate_limited"}.add("count", held_back).text());
-    errors.line(line.text());
 }
 
 task<> server::drain()
@@ -182,7 +160,7 @@ task<> server::cut_short()
         const std::source_location& at = outstanding.where;
         json_text(places, at.file_name() + (":" + std::to_string(at.line())));
     });
-    runtime::current().errors().line(json_line{"drain_cut_short"}
+    runtime::current().errors().line(json_line("drain_cut_short")
                                          .add("sessions", u64{sessions_.size()})
                                          .add_json("waiting_at", places + ']')
                                          .text());

@@ -24,20 +24,22 @@ struct serve_options {
 task<> serve(std::vector<listener> listeners, std::unique_ptr<const application> app,
              serve_options options = {});
 
-/// Serves `app` at one address, such as "[::]:7000".
-/// errors: std::system_error when the address cannot be had, std::invalid_argument when it is none.
-template <servable App>
-task<> serve(std::string_view address, App app, serve_options options = {})
-{
-    std::vector<listener> listeners;
-    listeners.push_back(listener::bind(address));
-    return serve(std::move(listeners), make_application(std::move(app)), options);
-}
-
 template <servable App>
 task<> serve(std::vector<listener> listeners, App app, serve_options options = {})
 {
     return serve(std::move(listeners), make_application(std::move(app)), options);
+}
+
+/// Serves `app` at one address, such as "[::]:7000".
+/// errors: std::system_error when the address cannot be had, std::invalid_argument when it is none;
+/// when the task is awaited.
+template <servable App>
+task<> serve(std::string address, App app, serve_options options = {})
+{
+    std::vector<listener> listeners;
+    listeners.push_back(listener::bind(address));
+    auto serving = serve(std::move(listeners), make_application(std::move(app)), options);
+    co_await serving;
 }
 
 }  // namespace whence

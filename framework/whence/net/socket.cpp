@@ -82,4 +82,13 @@ socket_handle open_stream_socket(const endpoint& remote) { return open_socket(re
 endpoint peer_of(int fd) { return ask(fd, ::getpeername); }
 endpoint local_of(int fd) { return ask(fd, ::getsockname); }
 
+std::optional<peer_credentials> peer_credentials_of(int fd) noexcept
+{
+    ucred known{};
+    socklen_t size = sizeof known;
+    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &known, &size) != 0)
+        return std::nullopt;
+    return peer_credentials{known.uid, known.gid};
+}
+
 }  // namespace whence

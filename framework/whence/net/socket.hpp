@@ -2,6 +2,7 @@
 
 #include <whence/address/endpoint.hpp>
 
+#include <optional>
 #include <utility>
 
 namespace whence {
@@ -45,5 +46,13 @@ socket_handle open_stream_socket(const endpoint& remote);
 /// Tell a socket's ends, canonical; empty when the kernel does not know (the peer has gone).
 endpoint peer_of(int fd);
 endpoint local_of(int fd);
+
+/// Names who runs the other end of a UNIX socket.
+struct peer_credentials {
+    u32 uid;
+    u32 gid;
+};
+/// Asks the kernel: SO_PEERCRED, unix(7). Empty when it does not know.
+std::optional<peer_credentials> peer_credentials_of(int fd) noexcept;
 
 }  // namespace whence

@@ -104,7 +104,7 @@ task<> supervise(task<> main, int signals)
 int fail(const char* what) noexcept
 {
     // No runtime, or one that has ended: written directly.
-    const std::string line = json_line{"error"}.add("error", what).text();
+    const std::string line = json_line("error").add("error", what).text();
     std::fprintf(stderr, "%s\n", line.c_str());
     return 1;
 }

@@ -2,7 +2,9 @@
 
 #include <whence/coro/event.hpp>
 #include <whence/coro/scope.hpp>
+#include <whence/runtime/json_line.hpp>
 #include <whence/runtime/log_sink.hpp>
+#include <whence/runtime/rate_limit.hpp>
 
 namespace whence {
 
@@ -34,8 +36,12 @@ public:
     /// Set by SIGHUP; whoever acts on it resets it.
     event& hangup() noexcept { return hangup_; }
 
-    /// Takes lines for stderr.
+    /// Take log lines for stderr and stdout.
     log_sink& errors() noexcept { return errors_; }
+    log_sink& output() noexcept { return output_; }
+    /// Logs an event that strangers can cause, on stderr: a storm of them is cut down to some lines
+    /// a second and their count.
+    void report(const json_object& line);
 
 private:
     time_point read_clock() noexcept override { return io_->now(); }
@@ -43,6 +49,8 @@ private:
 
     std::unique_ptr<driver> io_;
     log_sink errors_;
+    log_sink output_;
+    rate_limit reports_;
     event drain_;
     event hangup_;
     scope root_{scope::root_tag{}};
