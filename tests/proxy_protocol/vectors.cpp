@@ -13,11 +13,11 @@ using nlohmann::json;
 
 namespace {
 
-json load(const std::string& name)
+json load(const std::string& name, const char* list)
 {
     std::ifstream file{WHENCE_TEST_DATA "/" + name};
     REQUIRE(file);
-    return json::parse(file);
+    return json::parse(file).at(list);
 }
 
 /// A vector's own word: text for IP, hex of the name as it was in the block for UNIX, null.
@@ -138,7 +138,7 @@ void check_recorded(const header_view& header, const json& decoded)
 
 TEST_CASE("every vector is decoded as it says", "[proxy_protocol]")
 {
-    const auto vectors = load("proxy_protocol.json").at("vectors");
+    const auto vectors = load("proxy_protocol.json", "vectors");
     REQUIRE(vectors.size() == 158);
     for (const auto& vector : vectors) {
         CAPTURE(vector.at("name").get<std::string>(), vector.at("rule").get<int>());
@@ -149,7 +149,7 @@ TEST_CASE("every vector is decoded as it says", "[proxy_protocol]")
 
 TEST_CASE("every vector gives the same at every split", "[proxy_protocol]")
 {
-    for (const auto& vector : load("proxy_protocol.json").at("vectors")) {
+    for (const auto& vector : load("proxy_protocol.json", "vectors")) {
         CAPTURE(vector.at("name").get<std::string>());
         if (vector.contains("profile"))
             continue;  // a datagram is never split
@@ -181,7 +181,7 @@ TEST_CASE("every vector gives the same at every split", "[proxy_protocol]")
 
 TEST_CASE("every proper prefix of an accepted header is incomplete", "[proxy_protocol]")
 {
-    for (const auto& vector : load("proxy_protocol.json").at("vectors")) {
+    for (const auto& vector : load("proxy_protocol.json", "vectors")) {
         if (vector.at("expect").at("result") != "accept")
             continue;
         CAPTURE(vector.at("name").get<std::string>());
@@ -200,7 +200,7 @@ TEST_CASE("every proper prefix of an accepted header is incomplete", "[proxy_pro
 
 TEST_CASE("captured streams of other programs are decoded as recorded", "[proxy_protocol]")
 {
-    const auto captured = load("captured.json").at("recorded");
+    const auto captured = load("captured.json", "recorded");
     REQUIRE(captured.size() > 30);
     for (const auto& record : captured) {
         CAPTURE(record.at("name").get<std::string>());

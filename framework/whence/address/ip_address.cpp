@@ -30,52 +30,65 @@ unsigned decimal_value(char digit) noexcept
     return static_cast<unsigned>(digit) - '0';  // above 9 for everything that is no digit
 }
 
-/// Reads four decimal numbers 0 to 255 with dots between them; null when there is no such thing.
-const char* scan_dotted_quad(const char* at, const char* last, u32& out) noexcept
+/// Reads a number 0 to 255 without leading zeros; null when there is no such thing.
+inline const char* scan_octet(const char* at, const char* last, u32& out) noexcept
 {
-    u32 address = 0;
-    for (int part = 0; part < 4; ++part) {
-        if (part > 0 && (at == last || *at++ != '.'))
+    if (at == last)
+        return nullptr;
+    u32 value = decimal_value(*at);
+    if (value > 9)
+        return nullptr;
+    if (++at != last && decimal_value(*at) <= 9) {
+        if (value == 0)
             return nullptr;
-        if (at == last)
-            return nullptr;
-        auto value = decimal_value(*at++);
-        if (value > 9)
-            return nullptr;
-        for (int more = 0; at != last && decimal_value(*at) <= 9; ++more) {
-            if (value == 0 || more == 2)
-                return nullptr;  // a leading zero, or a fourth digit
-            value = value * 10 + decimal_value(*at++);
+        value = value * 10 + decimal_value(*at);
+        if (++at != last && decimal_value(*at) <= 9) {
+            value = value * 10 + decimal_value(*at);
+            if (value > 255 || (++at != last && decimal_value(*at) <= 9))
+                return nullptr;
         }
-        if (value > 255)
-            return nullptr;
-        address = address << 8 | value;
     }
-    out = address;
+    out = out << 8 | value;
     return at;
 }
 
-/// The 16-bit groups of an IPv6 address while it is being read.
-struct group_list {
-    std::array<u16, 8> group{};
-    int size = 0;
-    int gap = -1;  // how many groups stand before "::"
-
-    void add(unsigned value) noexcept
-    {
-        group[static_cast<unsigned>(size++)] = static_cast<u16>(value);
+/// Reads four octets with dots between them; null when there is no such thing.
+const char* scan_dotted_quad(const char* at, const char* last, u32& out) noexcept
+{
+    out = 0;
+    for (int part = 0; part < 4; ++part) {
+        if (part > 0 && (at == last || *at++ != '.'))
+            return nullptr;
+        at = scan_octet(at, last, out);
+        if (at == nullptr)
+            return nullptr;
     }
+    return at;
+}
 
-    /// Inserts the zeros that "::" stands for and returns the two halves of the address.
-    std::array<u64, 2> halves() const noexcept
+/// Up to eight 16-bit groups, the last one at the low end of 128 bits.
+struct groups {
+    u64 high = 0;
+    u64 low = 0;
+    unsigned count = 0;
+
+    void add(unsigned group) noexcept
     {
-        std::array<u64, 2> half{};
-        const int zeros = 8 - size;
-        for (int i = 0; i < size; ++i) {
-            const auto place = static_cast<unsigned>(gap >= 0 && i >= gap ? i + zeros : i);
-            half[place / 4] |= u64{group[static_cast<unsigned>(i)]} << (48 - place % 4 * 16);
+        high = high << 16 | low >> 48;
+        low = low << 16 | group;
+        ++count;
+    }
+    /// Makes room for `more` groups of zeros behind the ones that are there.
+    void shift(unsigned more) noexcept
+    {
+        const auto bits = more * 16;
+        if (bits >= 64) {
+            high = bits == 128 ? 0 : low << (bits - 64);
+            low = 0;
+        } else if (bits > 0) {
+            high = high << bits | low >> (64 - bits);
+            low <<= bits;
         }
-        return half;
     }
 };
 
@@ -138,47 +151,45 @@ const char* ip_address::scan_v6(const char* first, const char* last, ip_address&
     const auto double_colon = [last](const char* p) {
         return last - p >= 2 && p[0] == ':' && p[1] == ':';
     };
-    group_list groups;
-    if (double_colon(at)) {
-        groups.gap = 0;
+    groups head;  // before "::", or all there are
+    groups tail;  // behind it
+    bool gap = double_colon(at);
+    if (gap)
         at += 2;
-    }
-    while (groups.size < 8) {
+    while (head.count + tail.count < 8) {
+        auto& side = gap ? tail : head;
         const auto* begin = at;
         unsigned value = 0;
-        for (unsigned digit; at != last && (digit = hex_value(*at)) != not_hex; ++at) {
-            if (at - begin == 4)
-                return nullptr;
+        for (unsigned digit; at != last && (digit = hex_value(*at)) != not_hex; ++at)
             value = value << 4 | digit;
-        }
-        if (at == begin && groups.gap == groups.size)
+        if (at == begin && gap && tail.count == 0)
             break;  // nothing follows "::"
-        if (at == begin)
+        if (at == begin || at - begin > 4)
             return nullptr;
         if (at != last && *at == '.') {
             u32 quad = 0;
-            at = groups.size <= 6 ? scan_dotted_quad(begin, last, quad) : nullptr;
+            at = head.count + tail.count <= 6 ? scan_dotted_quad(begin, last, quad) : nullptr;
             if (at == nullptr)
                 return nullptr;
-            groups.add(quad >> 16);
-            groups.add(quad & 0xffff);
+            side.add(quad >> 16);
+            side.add(quad & 0xffff);
             break;
         }
-        groups.add(value);
-        if (groups.size == 8 || at == last || *at != ':')
+        side.add(value);
+        if (head.count + tail.count == 8 || at == last || *at != ':')
             break;
         if (double_colon(at)) {
-            if (groups.gap >= 0)
+            if (gap)
                 return nullptr;
-            groups.gap = groups.size;
+            gap = true;
             ++at;
         }
         ++at;
     }
-    if ((groups.gap < 0) != (groups.size == 8))
+    if (gap == (head.count + tail.count == 8))
         return nullptr;
-    const auto halves = groups.halves();
-    out = ip_address{halves[0], halves[1], false};
+    head.shift(8 - head.count);
+    out = ip_address{head.high | tail.high, head.low | tail.low, false};
     return at;
 }
 

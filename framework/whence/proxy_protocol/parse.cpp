@@ -21,9 +21,10 @@ using internal::fault;
 constexpr std::string_view v1_signature = "PROXY";
 constexpr std::string_view v2_signature{"\r\n\r\n\0\r\nQUIT\n", 12};
 
-bool has_v2_signature(const std::byte* bytes) noexcept
+bool begins_with(const_bytes bytes, std::string_view signature) noexcept
 {
-    return std::memcmp(bytes, v2_signature.data(), v2_signature.size()) == 0;
+    return bytes.size() >= signature.size() &&
+           std::memcmp(bytes.data(), signature.data(), signature.size()) == 0;
 }
 
 /// Checks that entries fill [begin, end) exactly and asks `check(type, value_begin, value_end)`
@@ -121,14 +122,14 @@ fault check_fixed(const_bytes bytes, const parse_options& options, header_fields
     return {};
 }
 
-void parse_v2(const_bytes bytes, const parse_options& options, parse_result& out) noexcept
+parse_result parse_v2(const_bytes bytes, const parse_options& options) noexcept
 {
     header_fields fields;
     if (const auto found = check_fixed(bytes, options, fields); found.reason != parse_reason::none)
-        return internal::refuse(out, found);
+        return internal::refused(found);
     const auto wanted = std::max<std::size_t>(fields.size, v2_fixed_size);
     if (bytes.size() < wanted)
-        return internal::want(out, wanted - bytes.size());
+        return internal::wanting(wanted - bytes.size());
 
     const auto* block = bytes.data() + v2_fixed_size;
     tlv_range tlvs;
@@ -137,50 +138,52 @@ void parse_v2(const_bytes bytes, const parse_options& options, parse_result& out
         u32 crc_at = 0;
         const auto found = check_tlvs(bytes.data(), tlvs_begin, fields.size, crc_at);
         if (found.reason != parse_reason::none)
-            return internal::refuse(out, found);
+            return internal::refused(found);
         if (crc_at == 0 && options.require_crc32c)
-            return internal::refuse(out, {parse_reason::crc_missing, 0});
+            return internal::refused({parse_reason::crc_missing, 0});
         if (crc_at != 0 && (options.verify_crc32c || options.require_crc32c) &&
             !crc_matches(bytes.first(fields.size), crc_at))
-            return internal::refuse(out, {parse_reason::crc_mismatch, crc_at - 3});
+            return internal::refused({parse_reason::crc_mismatch, crc_at - 3});
         tlvs = tlv_range{bytes.subspan(tlvs_begin, fields.size - tlvs_begin)};
     }
-    out.status = parse_status::complete;
-    out.header = header_view{fields, block, tlvs};
+    return {parse_status::complete, parse_reason::none, 0, 0, header_view{fields, block, tlvs}};
+}
+
+/// Measures how far the bytes agree with a signature.
+std::size_t common_size(const_bytes bytes, std::string_view signature) noexcept
+{
+    std::size_t size = 0;
+    while (size < bytes.size() && size < signature.size() &&
+           bytes[size] == static_cast<std::byte>(signature[size]))
+        ++size;
+    return size;
 }
 
 /// Decides by the first bytes: version 2, version 1, too few to tell, or neither.
-void parse_any(const_bytes bytes, const parse_options& options, parse_result& out) noexcept
+parse_result parse_any(const_bytes bytes, const parse_options& options) noexcept
 {
-    if (bytes.size() >= v2_signature.size() && has_v2_signature(bytes.data())) [[likely]]
-        return parse_v2(bytes, options, out);
-    const auto common = [bytes](std::string_view signature) {
-        const auto pair = std::ranges::mismatch(
-            bytes, signature, [](std::byte a, char b) { return static_cast<char>(a) == b; });
-        return static_cast<std::size_t>(pair.in2 - signature.begin());
-    };
-    const auto v1_common = common(v1_signature);
-    const auto v2_common = common(v2_signature);
-    if (v1_common == v1_signature.size())
-        return internal::parse_v1(bytes, options, out);
-    if (v2_common == bytes.size() && !bytes.empty())
-        return internal::want(out, v2_fixed_size - bytes.size());
+    if (begins_with(bytes, v2_signature))
+        return parse_v2(bytes, options);
+    if (begins_with(bytes, v1_signature))
+        return internal::parse_v1(bytes, options);
+    const auto v1_common = common_size(bytes, v1_signature);
+    const auto v2_common = common_size(bytes, v2_signature);
     if (v1_common == bytes.size())
-        return internal::want(out, internal::v1_size_min - bytes.size());
-    out.status = parse_status::not_proxy;
-    out.reason = parse_reason::no_signature;
-    out.position = static_cast<u32>(std::max(v1_common, v2_common));
+        return internal::wanting(internal::v1_size_min - bytes.size());
+    if (v2_common == bytes.size())
+        return internal::wanting(v2_fixed_size - bytes.size());
+    const auto position = static_cast<u32>(std::max(v1_common, v2_common));
+    return {parse_status::not_proxy, parse_reason::no_signature, position, 0, {}};
 }
 
 }  // namespace
 
 parse_result parse(const_bytes bytes, const parse_options& options) noexcept
 {
-    parse_result out;
-    parse_any(bytes, options, out);
+    auto out = parse_any(bytes, options);
     if (options.profile == parse_profile::datagram && out.status == parse_status::incomplete) {
         const auto reason = bytes.empty() ? parse_reason::empty : parse_reason::truncated_datagram;
-        internal::refuse(out, {reason, static_cast<u32>(bytes.size())});
+        out = internal::refused({reason, static_cast<u32>(bytes.size())});
     }
     return out;
 }

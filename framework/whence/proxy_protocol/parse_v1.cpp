@@ -25,19 +25,15 @@ enum class line_kind : u8 { undecided, wrong, tcp4, tcp6, unknown };
 /// Decides by the word behind "PROXY ", as early as its letters allow.
 line_kind read_word(std::string_view rest) noexcept
 {
-    struct known {
-        std::string_view word;
-        line_kind kind;
-    };
-    for (const auto& [word, kind] :
-         {known{"TCP4 ", line_kind::tcp4}, known{"TCP6 ", line_kind::tcp6},
-          known{"UNKNOWN ", line_kind::unknown}, known{"UNKNOWN\r", line_kind::unknown}})
-    {
-        if (rest.starts_with(word))
-            return kind;
+    if (rest.starts_with("TCP4 "))
+        return line_kind::tcp4;
+    if (rest.starts_with("TCP6 "))
+        return line_kind::tcp6;
+    if (rest.starts_with("UNKNOWN ") || rest.starts_with("UNKNOWN\r"))
+        return line_kind::unknown;
+    for (const std::string_view word : {"TCP4", "TCP6", "UNKNOWN"})
         if (word.starts_with(rest))
             return line_kind::undecided;
-    }
     return line_kind::wrong;
 }
 
@@ -60,26 +56,29 @@ struct address_pair {
     u16 port[2] = {};
 };
 
-/// Reads the four fields of [at, last); returns the first wrong one's number, 4 when all are right.
+const char* scan_address(const char* at, const char* last, line_kind kind, bool ipv4_in_tcp6,
+                         ip_address& out) noexcept
+{
+    if (kind == line_kind::tcp4)
+        return ip_address::scan_v4(at, last, out);
+    const auto* end = ip_address::scan_v6(at, last, out);
+    return end == nullptr && ipv4_in_tcp6 ? ip_address::scan_v4(at, last, out) : end;
+}
+
+/// Reads the four fields of [at, last), behind which a CR stands; returns the number of the first
+/// wrong one, 4 when all are right.
 int read_fields(const char* at, const char* last, line_kind kind, bool ipv4_in_tcp6,
                 address_pair& out) noexcept
 {
-    for (int field = 0; field < 4; ++field) {
-        if (field > 0 && *at++ != ' ')
-            return field - 1;
-        const auto* begin = at;
-        auto& address = out.address[field & 1];
-        if (field >= 2)
-            at = scan_port(begin, last, out.port[field & 1]);
-        else if (kind == line_kind::tcp4)
-            at = ip_address::scan_v4(begin, last, address);
-        else
-            at = ip_address::scan_v6(begin, last, address);
-        if (at == nullptr && field < 2 && kind == line_kind::tcp6 && ipv4_in_tcp6)
-            at = ip_address::scan_v4(begin, last, address);
-        if (at == nullptr)
-            return field;
+    for (int i = 0; i < 2; ++i) {
+        at = scan_address(at, last, kind, ipv4_in_tcp6, out.address[i]);
+        if (at == nullptr || *at++ != ' ')
+            return i;
     }
+    at = scan_port(at, last, out.port[0]);
+    if (at == nullptr || *at++ != ' ')
+        return 2;
+    at = scan_port(at, last, out.port[1]);
     return at == last ? 4 : 3;
 }
 
@@ -119,98 +118,97 @@ fault explain(std::string_view line, line_kind kind, int field) noexcept
 }
 
 /// Goes on without a line end: says what is wrong already, or how much is missing.
-void no_line_end(std::string_view window, line_kind kind, parse_result& out) noexcept
+parse_result no_line_end(std::string_view window, line_kind kind) noexcept
 {
     const auto cr = kind == line_kind::unknown ? npos : window.find('\r');
     if (cr != npos && cr + 1 < window.size())
-        return refuse(out, {parse_reason::v1_bare_cr, static_cast<u32>(cr)});
+        return refused({parse_reason::v1_bare_cr, static_cast<u32>(cr)});
     if (window.size() == v1_size_max)
-        return refuse(out, {parse_reason::v1_too_long, static_cast<u32>(v1_size_max)});
+        return refused({parse_reason::v1_too_long, static_cast<u32>(v1_size_max)});
     const std::size_t ending = window.back() == '\r' ? 1 : 2;
-    want(out, std::max(ending, v1_size_min - std::min(window.size(), v1_size_min)));
+    return wanting(std::max(ending, v1_size_min - std::min(window.size(), v1_size_min)));
 }
 
 /// Puts the pair into version 2's layout, so that everything behind the parser sees one form.
 std::array<std::byte, 36> make_block(const address_pair& pair, line_kind kind) noexcept
 {
     std::array<std::byte, 36> block{};
-    const std::size_t size = kind == line_kind::tcp4 ? 4 : 16;
-    for (std::size_t i = 0; i < 2; ++i) {
-        const auto bytes = pair.address[i].bytes();
-        std::copy_n(bytes.end() - static_cast<std::ptrdiff_t>(size), size, &block[size * i]);
-        store_big(&block[size * 2 + i * 2], pair.port[i]);
-    }
+    auto* at = block.data();
+    for (const auto& address : pair.address)
+        at = kind == line_kind::tcp4 ? std::ranges::copy(address.v4_bytes(), at).out
+                                     : std::ranges::copy(address.bytes(), at).out;
+    store_big(at, pair.port[0]);
+    store_big(at + 2, pair.port[1]);
     return block;
 }
 
-void parse_tcp(std::string_view window, line_kind kind, const parse_options& options,
-               parse_result& out) noexcept
+header_fields v1_fields(std::size_t size, family of, transport over) noexcept
+{
+    return {static_cast<u32>(size), 1, command::proxy, of, over};
+}
+
+parse_result parse_tcp(std::string_view window, line_kind kind,
+                       const parse_options& options) noexcept
 {
     const auto lf = window.find('\n', addresses_begin);
     if (lf == npos)
-        return no_line_end(window, kind, out);
+        return no_line_end(window, kind);
     const auto line = window.substr(0, lf - 1);
     if (window[lf - 1] != '\r') {
         const auto cr = line.find('\r');
-        return refuse(out, cr != npos ? fault{parse_reason::v1_bare_cr, static_cast<u32>(cr)}
-                                      : fault{parse_reason::v1_bare_lf, static_cast<u32>(lf)});
+        return refused(cr != npos ? fault{parse_reason::v1_bare_cr, static_cast<u32>(cr)}
+                                  : fault{parse_reason::v1_bare_lf, static_cast<u32>(lf)});
     }
     if (options.require_crc32c)
-        return refuse(out, {parse_reason::crc_missing, 0});
+        return refused({parse_reason::crc_missing, 0});
     address_pair pair;
     const auto wrong = read_fields(line.data() + addresses_begin, line.data() + line.size(), kind,
                                    options.accept_ipv4_in_tcp6, pair);
     if (wrong != 4)
-        return refuse(out, explain(line, kind, wrong));
-    out.status = parse_status::complete;
-    out.header = header_view{{.size = static_cast<u32>(lf + 1),
-                              .version = 1,
-                              .command = command::proxy,
-                              .family = kind == line_kind::tcp4 ? family::inet : family::inet6,
-                              .transport = transport::stream},
-                             make_block(pair, kind)};
+        return refused(explain(line, kind, wrong));
+    const auto kind_family = kind == line_kind::tcp4 ? family::inet : family::inet6;
+    return {parse_status::complete, parse_reason::none, 0, 0,
+            header_view{v1_fields(lf + 1, kind_family, transport::stream), make_block(pair, kind)}};
 }
 
-void parse_unknown(std::string_view window, const parse_options& options,
-                   parse_result& out) noexcept
+parse_result parse_unknown(std::string_view window, const parse_options& options) noexcept
 {
     if (!options.accept_unspec)
-        return refuse(out, {parse_reason::unspec_not_allowed, word_begin});
+        return refused({parse_reason::unspec_not_allowed, word_begin});
     constexpr std::size_t rest_begin = v1_size_min - 2;
     if (window[rest_begin] == '\r' && window.size() > v1_size_min - 1 &&
         window[rest_begin + 1] != '\n')
-        return refuse(out, {parse_reason::v1_bare_cr, rest_begin});
+        return refused({parse_reason::v1_bare_cr, rest_begin});
     const auto end = window.find("\r\n", rest_begin);
     if (end == npos)
-        return no_line_end(window, line_kind::unknown, out);
-    out.status = parse_status::complete;
-    out.header = header_view{
-        {.size = static_cast<u32>(end + 2), .version = 1, .command = command::proxy}, {}};
+        return no_line_end(window, line_kind::unknown);
+    return {parse_status::complete, parse_reason::none, 0, 0,
+            header_view{v1_fields(end + 2, family::unspec, transport::unspec), {}}};
 }
 
 }  // namespace
 
-void parse_v1(const_bytes bytes, const parse_options& options, parse_result& out) noexcept
+parse_result parse_v1(const_bytes bytes, const parse_options& options) noexcept
 {
     if (!options.allow_v1)
-        return refuse(out, {parse_reason::v1_not_allowed, 0});
+        return refused({parse_reason::v1_not_allowed, 0});
     if (options.profile == parse_profile::datagram && !options.allow_v1_in_datagram)
-        return refuse(out, {parse_reason::v1_in_datagram, 0});
+        return refused({parse_reason::v1_in_datagram, 0});
     const auto window = as_text(bytes.first(std::min(bytes.size(), v1_size_max)));
     if (window.size() < word_begin)
-        return want(out, v1_size_min - window.size());
+        return wanting(v1_size_min - window.size());
     if (window[word_begin - 1] != ' ')
-        return refuse(out, {parse_reason::v1_space, word_begin - 1});
+        return refused({parse_reason::v1_space, word_begin - 1});
     switch (const auto kind = read_word(window.substr(word_begin))) {
     case line_kind::undecided:
-        return want(out, v1_size_min - window.size());
+        return wanting(v1_size_min - window.size());
     case line_kind::wrong:
-        return refuse(out, {parse_reason::v1_protocol, word_begin});
+        return refused({parse_reason::v1_protocol, word_begin});
     case line_kind::unknown:
-        return parse_unknown(window, options, out);
+        return parse_unknown(window, options);
     case line_kind::tcp4:
     case line_kind::tcp6:
-        return parse_tcp(window, kind, options, out);
+        return parse_tcp(window, kind, options);
     }
 }
 

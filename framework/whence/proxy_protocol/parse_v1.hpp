@@ -15,22 +15,17 @@ struct fault {
     u32 position = 0;
 };
 
-inline void refuse(parse_result& out, fault found) noexcept
+inline parse_result refused(fault found) noexcept
 {
-    out.status = parse_status::malformed;
-    out.reason = found.reason;
-    out.position = found.position;
-    out.missing = 0;
+    return {parse_status::malformed, found.reason, found.position, 0, {}};
 }
 
-inline void want(parse_result& out, std::size_t missing) noexcept
+inline parse_result wanting(std::size_t missing) noexcept
 {
-    out.status = parse_status::incomplete;
-    out.reason = parse_reason::need_more;
-    out.missing = static_cast<u32>(missing);
+    return {parse_status::incomplete, parse_reason::need_more, 0, static_cast<u32>(missing), {}};
 }
 
 /// Decodes bytes that begin with "PROXY".
-void parse_v1(const_bytes bytes, const parse_options& options, parse_result& out) noexcept;
+parse_result parse_v1(const_bytes bytes, const parse_options& options) noexcept;
 
 }  // namespace whence::proxy_protocol::internal
