@@ -1,7 +1,7 @@
-// Run at configure time (cmake/compilers.cmake). Exit status: 0, or the sum of the bugs that this compiler
-// has: 1 = case A, a coroutine without locals and a co_await in a condition never finishes (GCC PR106188,
-// PR106713); 2 = case B, a lambda with captures in the same expression as a co_await is destroyed twice
-// (PR100611, PR101367). g++ 12 has both.
+// Run at configure time (cmake/compilers.cmake). Exit status: 0, or the sum of the bugs that this
+// compiler has: 1 = case A, a coroutine without locals and a co_await in a condition never finishes
+// (GCC PR106188, PR106713); 2 = case B, a lambda with captures in the same expression as a co_await
+// is destroyed twice (PR100611, PR101367). g++ 12 has both.
 #include <coroutine>
 #include <exception>
 #include <utility>
@@ -33,7 +33,8 @@ struct task {
     task(task&& other) noexcept : handle(std::exchange(other.handle, nullptr)) {}
     ~task()
     {
-        if (handle) handle.destroy();
+        if (handle)
+            handle.destroy();
     }
     bool await_ready() { return false; }
     std::coroutine_handle<> await_suspend(std::coroutine_handle<> waiter)
@@ -60,7 +61,8 @@ task leaf()
 }
 task case_a(int)
 {
-    if (co_await ready{}) co_await leaf();
+    if (co_await ready{})
+        co_await leaf();
 }
 
 int alive = 0;
@@ -93,7 +95,9 @@ bool finishes(task t)
 int main()
 {
     int bugs = 0;
-    if (!finishes(case_a(1)) || !leaf_ran) bugs += 1;
-    if (!finishes(case_b()) || alive != 0) bugs += 2;
+    if (!finishes(case_a(1)) || !leaf_ran)
+        bugs += 1;
+    if (!finishes(case_b()) || alive != 0)
+        bugs += 2;
     return bugs;
 }
