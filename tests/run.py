@@ -3,8 +3,8 @@
 
 usage: tests/run.py BUILD_DIR [FILTER]
 
-A Catch2 program (label catch2) is counted by its XML report. Any other test is a script that ends in the
-line `N passed, N failed`; one without that line counts as a single case, by its exit status.
+A Catch2 program (label catch2) is counted by its XML report. A script with the label cases takes the filter
+and ends in the line `N passed, N failed`. Any other test is a single case, by its exit status.
 FILTER: the name of one test (`base`), a Catch2 test specification (`[tag]`, `name*`), or part of a name.
 
 A crash, a missed deadline, a leak found at exit, a skipped case and a program without any case are
@@ -48,7 +48,7 @@ def known_tests(build_dir):
         yield {
             "name": test["name"],
             "command": test.get("command", []),
-            "catch2": "catch2" in properties.get("LABELS", []),
+            "labels": properties.get("LABELS", []),
             "cwd": properties.get("WORKING_DIRECTORY", build_dir),
             "deadline": float(properties.get("TIMEOUT", DEADLINE_SECONDS)),
             "environment": dict(e.split("=", 1) for e in properties.get("ENVIRONMENT", [])),
@@ -122,14 +122,27 @@ def run_script(test, pattern, log, outcome):
     log.seek(0)
     lines = log.read().decode(errors="replace").splitlines()
     total = TOTAL.match(lines[-1]) if lines else None
-    if total and status is not None:
+    if total:
         outcome.passed = int(total.group(1))
         outcome.failures += ["a case (see its output)"] * int(total.group(2))
-    elif status == 0:
-        outcome.passed = 1
-    if status != 0 and not outcome.failures:
-        outcome.failures.append(f"the script {how_it_ended(status, test['deadline'])}")
+    if not outcome.failures and (status != 0 or not total):
+        outcome.failures.append(f"the script {how_it_ended(status, test['deadline'])}"
+                                + ("" if total else ", without a total"))
     return status
+
+
+def run_single_case(test, pattern, log, outcome):
+    if pattern and pattern not in test["name"]:
+        return 0
+    status = run_bounded(test["command"], test, log)
+    if status == 0:
+        outcome.passed = 1
+    else:
+        outcome.failures.append(f"the test {how_it_ended(status, test['deadline'])}")
+    return status
+
+
+KINDS = {"catch2": run_catch2, "cases": run_script}
 
 
 def run_test(test, pattern):
@@ -139,7 +152,7 @@ def run_test(test, pattern):
         return outcome
     with tempfile.TemporaryFile() as log:
         try:
-            run = run_catch2 if test["catch2"] else run_script
+            run = next((KINDS[label] for label in test["labels"] if label in KINDS), run_single_case)
             status = run(test, pattern, log, outcome)
         except OSError as error:
             outcome.failures.append(f"cannot start: {error}")
@@ -151,7 +164,7 @@ def run_test(test, pattern):
             log.seek(max(0, size - OUTPUT_SIZE_MAX))
             outcome.output = log.read().decode(errors="replace")
     if not outcome.passed and not outcome.failures and not pattern:
-        outcome.failures.append("the program holds no test case")
+        outcome.failures.append("it holds no test case")
     return outcome
 
 
