@@ -194,12 +194,13 @@ CONF
     die "no mirror delivered: $(echo $packages)"
 }
 
-# The system's own mirrors for this release, those that look like Debian's archive first.
+# The system's own mirrors for this release, those that look like Debian's archive first. apt itself reads
+# its sources, in either format; that works also before the first `apt-get update`.
 mirrors()
 {
     local found
-    found=$(apt-get indextargets --format '$(RELEASE) $(COMPONENT) $(REPO_URI)' 'Created-By: Packages' 2>/dev/null |
-        awk -v codename="$1" '$1 == codename && $2 == "main" && $3 !~ /^cdrom:/ { print $3 }')
+    found=$(apt-get --print-uris -q update 2>/dev/null |
+        sed -n "s#^'\(.*/\)dists/$1/InRelease'.*#\1#p" | grep -v '^cdrom:' || true)
     {
         grep '/debian/*$' <<<"$found" || true
         grep -v '/debian/*$' <<<"$found" || true
