@@ -8,18 +8,21 @@ namespace whence {
 std::string_view to_string(origin value) noexcept
 {
     switch (value) {
-    case origin::direct: return "direct";
-    case origin::proxied: return "proxied";
-    case origin::local: return "local";
-    case origin::unknown: return "unknown";
+    case origin::direct:
+        return "direct";
+    case origin::proxied:
+        return "proxied";
+    case origin::local:
+        return "local";
+    case origin::unknown:
+        return "unknown";
     }
     return "";
 }
 
 connection::connection(transport& via, int fd, endpoint peer, endpoint local) noexcept
     : via_(&via), fd_(fd), peer_(std::move(peer)), local_(std::move(local)), made_at_(now())
-{
-}
+{}
 
 connection::connection(connection&& other) noexcept
     : via_(other.via_), fd_(std::exchange(other.fd_, -1)), origin_(other.origin_),

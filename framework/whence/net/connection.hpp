@@ -141,8 +141,8 @@ protected:
         return start_wait(*on_.via_, waiter);
     }
 
-    bool start_reading(verb what, std::coroutine_handle<> waiter, void* data, std::size_t size)
-        noexcept
+    bool start_reading(verb what, std::coroutine_handle<> waiter, void* data,
+                       std::size_t size) noexcept
     {
         expects(!on_.reading_, "one strand reads from a connection at a time");
         on_.reading_ = true;
