@@ -64,9 +64,9 @@ trust_table& trust_table::others(trust_outcome outcome) noexcept
 
 trust_decision trust_table::decide(const peer_identity& peer) const noexcept
 {
-    for (const auto& rule : rules_)
-        if (rule.names(peer))
-            return {rule.outcome, rule.text};
+    for (const auto& one : rules_)
+        if (one.names(peer))
+            return {one.outcome, one.text};
     return {others_, {}};
 }
 
