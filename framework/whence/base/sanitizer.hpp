@@ -1,5 +1,7 @@
 #pragma once
 
+// Not a public header: it brings the sanitizer's own along.
+
 #include <cstddef>
 
 #if defined(__SANITIZE_ADDRESS__)
