@@ -70,8 +70,8 @@ void print_machine()
     std::ifstream cpu{"/proc/cpuinfo"};
     while (std::getline(cpu, line) && !line.starts_with("model name"))
         ;
-    std::printf("machine   %s, %s %s\nbuild     %s\n\n", line.c_str(), host.sysname, host.release,
-                WHENCE_BENCH_BUILD);
+    std::printf("machine   %s, %s %s\nbuild     %s\n\n", line.substr(line.find(':') + 2).c_str(),
+                host.sysname, host.release, WHENCE_BENCH_BUILD);
 }
 
 }  // namespace

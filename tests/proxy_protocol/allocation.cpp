@@ -111,4 +111,6 @@ TEST_CASE("an owned header is one allocation, or none when it says nothing", "[p
     const auto local = *encode({}, {}, {.command = command::local});
     CHECK(allocations_of([&] { const header kept{parse(proxied).header}; }) == 1);
     CHECK(allocations_of([&] { const header kept{parse(local).header}; }) == 0);
+    const auto names = *encode(endpoint::unix_path("/a"), endpoint::unix_path("/b"));
+    CHECK(allocations_of([&] { const auto source = parse(names).header.source(); }) == 1);
 }

@@ -201,10 +201,8 @@ result<ip_address, std::string> ip_address::parse(std::string_view text)
     ip_address address;
     if ((v6 ? scan_v6 : scan_v4)(text.data(), last, address) == last && !text.empty())
         return address;
-    std::string message;
-    json_text(message, text);
-    return message + (v6 ? ": not an IPv6 address"
-                         : ": not an IPv4 address (four numbers 0 to 255, no leading zeros)");
+    return quoted(text) + (v6 ? ": not an IPv6 address"
+                              : ": not an IPv4 address (four numbers 0 to 255, no leading zeros)");
 }
 
 std::string_view ip_address::print(std::span<char, text_size_max> room) const noexcept
