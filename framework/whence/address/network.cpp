@@ -1,0 +1,37 @@
+#include <whence/address/network.hpp>
+
+#include <whence/base/text.hpp>
+
+#include <algorithm>
+
+namespace whence {
+
+result<network, std::string> network::parse(std::string_view text)
+{
+    const auto slash = std::min(text.find('/'), text.size());
+    const auto address = ip_address::parse(text.substr(0, slash));
+    if (!address)
+        return address.error();
+    auto prefix_bits = address->bits();
+    if (slash != text.size()) {
+        const auto number = parse_number(text.substr(slash + 1), prefix_bits);
+        if (!number)
+            return "prefix " + number.error();
+        prefix_bits = static_cast<u8>(*number);
+    }
+    const auto first = address->leading(prefix_bits);
+    if (first != *address) {
+        std::string message;
+        json_text(message, text);
+        return message + ": bits set behind the prefix; did you mean " +
+               to_string(network{first, prefix_bits}) + "?";
+    }
+    return network{first, prefix_bits};
+}
+
+std::string to_string(const network& value)
+{
+    return to_string(value.address()) + "/" + std::to_string(value.prefix_bits());
+}
+
+}  // namespace whence

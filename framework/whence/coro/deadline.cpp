@@ -1,0 +1,111 @@
+#include <whence/coro/deadline.hpp>
+
+namespace whence {
+
+namespace {
+
+/// Adds without overflow: "never" may be written as nanoseconds::max().
+time_point after(nanoseconds time) noexcept
+{
+    const time_point at = now();
+    return time > time_point::max() - at ? time_point::max() : at + time;
+}
+
+}  // namespace
+
+deadline::deadline(nanoseconds time_max) noexcept
+    : cancel_scope(ctx.current->innermost), timer(&on_due), inside_(ctx.current),
+      time_max_(time_max), due_(after(time_max))
+{
+    enter();
+}
+
+deadline::deadline(time_point due) noexcept
+    : cancel_scope(ctx.current->innermost), timer(&on_due), inside_(ctx.current),
+      time_max_(due - now()), due_(due)
+{
+    enter();
+}
+
+deadline::deadline(nanoseconds time_max, shield_tag) noexcept
+    : cancel_scope(ctx.current->innermost), timer(&on_due), inside_(ctx.current),
+      time_max_(time_max), due_(after(time_max))
+{
+    shielded_ = true;
+    stopped_ = false;
+    enter();
+}
+
+void deadline::enter() noexcept
+{
+    inside_->innermost = this;
+    inside_->stopped = stopped_;
+    ctx.running->timers().arm(*this, due_);
+}
+
+deadline::~deadline()
+{
+    expects(inside_ == ctx.current && inside_->innermost == this,
+            "deadlines are left by the strand that entered them, the last one first");
+    ctx.running->timers().disarm(*this);
+    inside_->innermost = parent_;
+    inside_->stopped = parent_->stopped();
+}
+
+void deadline::stop_strands() noexcept
+{
+    if (inside_->innermost != this)
+        return;  // a deadline further in stops it, unless it shields
+    inside_->stopped = true;
+    cancel(*inside_);
+}
+
+void deadline::on_due(timer& self) noexcept
+{
+    auto& limit = static_cast<deadline&>(self);
+    if (limit.due_ > now()) {
+        ctx.running->timers().arm(limit, limit.due_);
+        return;
+    }
+    limit.expired_ = !limit.stopped();
+    limit.stop();
+}
+
+namespace internal {
+
+void throw_timed_out()
+{
+    throw_error(ETIMEDOUT, "deadline");
+}
+
+void sleep_awaiter::submit(operation& op) noexcept
+{
+    sleeper_ = &op;
+    ctx.running->timers().arm(*this, due_);
+}
+
+void sleep_awaiter::cancel(operation& op) noexcept
+{
+    ctx.running->timers().disarm(*this);
+    complete(op, -ECANCELED);
+}
+
+void sleep_awaiter::on_due(timer& self) noexcept
+{
+    complete(*static_cast<sleep_awaiter&>(self).sleeper_, 0);
+}
+
+std::error_code sleep_awaiter::outcome() const noexcept
+{
+    return error_of(-ctx.current->result);
+}
+
+void sleep_awaiter::await_resume() const
+{
+    if (ctx.current->result < 0)
+        throw_error(-ctx.current->result, "sleep_for");
+}
+
+}  // namespace internal
+
+}  // namespace whence

@@ -1,0 +1,55 @@
+#pragma once
+
+#include <whence/base/result.hpp>
+
+#include <exception>
+#include <utility>
+
+namespace whence {
+
+/// Unwinds a strand whose scope was stopped. Not a std::system_error, so that a handler's
+/// `catch (const std::system_error&)` retry loop cannot swallow a shut-down.
+class cancelled final : public std::exception {
+public:
+    const char* what() const noexcept override { return "cancelled"; }
+};
+
+/// Throws `cancelled` for ECANCELED, else std::system_error naming the operation.
+/// units: `error` is a positive errno value.
+[[noreturn]] void throw_error(int error, const char* operation);
+
+/// Gives a positive errno value (or 0: no error) as an error code.
+inline std::error_code error_of(int error) noexcept
+{
+    return {error, std::system_category()};
+}
+
+/// Awaits like `inner`, but gives a result instead of throwing: for what is normal to fail.
+/// errors: std::errc::operation_canceled stands for `cancelled`.
+template <class Awaiter>
+class as_result {
+public:
+    explicit as_result(Awaiter inner) : inner_(std::move(inner)) {}
+
+    bool await_ready() noexcept { return inner_.await_ready(); }
+    template <class Handle>
+    auto await_suspend(Handle waiter) noexcept
+    {
+        return inner_.await_suspend(waiter);
+    }
+    auto await_resume() noexcept { return inner_.outcome(); }
+
+private:
+    Awaiter inner_;
+};
+
+namespace internal {
+
+/// Keeps the exception in flight for the coroutine that waits for this one.
+void store_error(std::exception_ptr error) noexcept;
+std::exception_ptr take_error() noexcept;
+[[noreturn]] void rethrow_error();
+
+}  // namespace internal
+
+}  // namespace whence

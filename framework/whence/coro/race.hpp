@@ -1,0 +1,43 @@
+#pragma once
+
+#include <whence/coro/when_all.hpp>
+
+namespace whence {
+
+namespace internal {
+
+template <std::size_t I, class T, class Outcome>
+task<> run_for(task<T> work, std::optional<Outcome>& winner, scope& rivals)
+{
+    auto valued = with_value(std::move(work));
+    auto value = co_await valued;
+    if (!winner)
+        winner.emplace(std::in_place_index<I>, std::move(value));
+    rivals.stop();
+}
+
+}  // namespace internal
+
+/// Runs tasks side by side until the first has ended; the others are stopped and joined.
+/// shape: a variant whose index() tells who won; std::monostate for a task<void>. A value that
+/// another task reaches while it is being stopped is dropped.
+/// errors: the exception of the task that ended first, if it ended with one.
+template <class... T>
+task<std::variant<internal::value_of<T>...>> race(task<T>... work)
+{
+    using outcome = std::variant<internal::value_of<T>...>;
+    std::optional<outcome> winner;
+    scope rivals;
+    [&]<std::size_t... I>(std::index_sequence<I...>) {
+        (rivals.spawn(internal::run_for<I>(std::move(work), winner, rivals)), ...);
+    }(std::index_sequence_for<T...>{});
+    auto join = as_result(rivals.join());
+    std::exception_ptr failure = co_await join;
+    if (winner)
+        co_return std::move(*winner);
+    if (failure)
+        std::rethrow_exception(failure);
+    throw cancelled{};
+}
+
+}  // namespace whence

@@ -1,0 +1,103 @@
+#include <whence/middleware/accept_header.hpp>
+
+#include <whence/coro/deadline.hpp>
+#include <whence/net/report.hpp>
+#include <whence/net/socket.hpp>
+
+namespace whence::proxy_protocol {
+
+namespace {
+
+constexpr const char* untrusted = "untrusted";
+constexpr const char* malformed = "malformed";
+constexpr const char* too_large = "too_large";
+constexpr const char* too_late = "too_late";
+constexpr const char* truncated = "truncated";
+
+peer_identity identify(const connection& conn)
+{
+    if (conn.peer().is_unix()) {
+        if (const auto known = peer_credentials_of(conn.native_handle()))
+            return {conn.peer(), known->uid, known->gid};
+    }
+    return conn.peer();
+}
+
+verdict refusal_of(const parse_result& parsed)
+{
+    std::string detail{to_string(parsed.reason)};
+    detail += " at byte " + std::to_string(parsed.position);
+    return verdict::refuse(parsed.reason == parse_reason::too_large ? too_large : malformed,
+                           std::move(detail));
+}
+
+verdict refusal_at_end(const connection& conn)
+{
+    if (conn.buffered().empty())
+        return verdict::refuse_quietly("closed");
+    return verdict::refuse(truncated, "the stream ended after " +
+                                          std::to_string(conn.buffered().size()) + " bytes");
+}
+
+verdict refusal_after(const std::error_code& error, bool expired, const connection& conn)
+{
+    if (expired)
+        return verdict::refuse(too_late, std::to_string(conn.buffered().size()) +
+                                             " bytes of the header had come");
+    return verdict::refuse_quietly(error == std::errc::operation_canceled ? "draining" : "reset");
+}
+
+}  // namespace
+
+task<verdict> accept::operator()(connection& conn) const
+{
+    return receive(conn, options_.trust, options_.header);
+}
+
+task<verdict> receive(connection& conn, const trust_table& trust, header_limits limits)
+{
+    const trust_outcome outcome = trust.decide(identify(conn)).outcome;
+    if (outcome == trust_outcome::refuse)
+        co_return verdict::refuse(untrusted);
+    if (outcome == trust_outcome::direct)
+        co_return verdict::pass();
+
+    const parse_options options{.header_size_max = limits.size_max};
+    deadline limit{conn.made_at() + limits.time_max};
+    for (;;) {
+        const parse_result parsed = parse(conn.buffered(), options);
+        if (parsed.status == parse_status::complete) {
+            conn.set_header(parsed.header);
+            conn.consume(parsed.header.size());
+            co_return verdict::pass();
+        }
+        if (parsed.status != parse_status::incomplete)
+            co_return refusal_of(parsed);
+        auto filling = as_result(conn.fill(parsed.missing));
+        const result<std::size_t> filled = co_await filling;
+        if (!filled)
+            co_return refusal_after(filled.error(), limit.expired(), conn);
+        if (*filled == 0)
+            co_return refusal_at_end(conn);
+    }
+}
+
+task<result<endpoint>> client_address(connection& conn, const trust_table& trust,
+                                      header_limits limits)
+{
+    const verdict answer = co_await receive(conn, trust, limits);
+    if (answer.passed())
+        co_return conn.client();
+    report_refusal(conn, answer);
+    conn.abort();
+    const std::string_view reason = answer.reason();
+    if (reason == untrusted)
+        co_return std::make_error_code(std::errc::permission_denied);
+    if (reason == too_late)
+        co_return std::make_error_code(std::errc::timed_out);
+    if (reason == malformed || reason == too_large)
+        co_return std::make_error_code(std::errc::protocol_error);
+    co_return std::make_error_code(std::errc::connection_aborted);
+}
+
+}  // namespace whence::proxy_protocol

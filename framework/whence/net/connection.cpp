@@ -1,0 +1,192 @@
+#include <whence/net/connection.hpp>
+
+#include <algorithm>
+#include <cstring>
+
+namespace whence {
+
+std::string_view to_string(origin value) noexcept
+{
+    switch (value) {
+    case origin::direct: return "direct";
+    case origin::proxied: return "proxied";
+    case origin::local: return "local";
+    case origin::unknown: return "unknown";
+    }
+    return "";
+}
+
+connection::connection(transport& via, int fd, endpoint peer, endpoint local) noexcept
+    : via_(&via), fd_(fd), peer_(std::move(peer)), local_(std::move(local)), made_at_(now())
+{
+}
+
+connection::connection(connection&& other) noexcept
+    : via_(other.via_), fd_(std::exchange(other.fd_, -1)), origin_(other.origin_),
+      queue_(std::move(other.queue_)), peer_(std::move(other.peer_)),
+      local_(std::move(other.local_)), made_at_(other.made_at_), header_(std::move(other.header_))
+{
+    expects(!other.reading_ && !other.writing_, "a connection is not moved while it is in use");
+}
+
+connection::~connection()
+{
+    if (fd_ >= 0)
+        close();
+}
+
+void connection::leave() noexcept
+{
+    expects(!reading_ && !writing_, "a connection is closed when nobody waits on it");
+    queue_ = {};
+}
+
+void connection::close() noexcept
+{
+    leave();
+    if (fd_ >= 0)
+        via_->close(std::exchange(fd_, -1));
+}
+
+void connection::abort() noexcept
+{
+    leave();
+    if (fd_ >= 0)
+        via_->abort(std::exchange(fd_, -1));
+}
+
+void connection::shutdown() noexcept
+{
+    if (fd_ >= 0)
+        via_->shutdown_write(fd_);
+}
+
+endpoint connection::client() const
+{
+    return origin_ == origin::proxied ? header_->view().source() : peer_;
+}
+
+endpoint connection::server() const
+{
+    return origin_ == origin::proxied ? header_->view().destination() : local_;
+}
+
+void connection::set_header(const proxy_protocol::header_view& header)
+{
+    expects(!header_, "a connection has one header");
+    header_.emplace(header);
+    if (header.command() == proxy_protocol::command::local)
+        origin_ = origin::local;
+    else
+        origin_ = header.has_addresses() ? origin::proxied : origin::unknown;
+}
+
+connection::fill_awaiter connection::fill(std::size_t room, std::source_location where)
+{
+    note_wait(where);
+    return fill_awaiter{*this, queue_.empty() ? mutable_bytes{} : queue_.prepare(room)};
+}
+
+result<std::size_t> connection::fill_awaiter::outcome() noexcept
+{
+    on_.reading_ = false;
+    const strand& self = *ctx.current;
+    if (self.result < 0)
+        return error_of(-self.result);
+    const auto size = static_cast<u32>(self.result);
+    if (size != 0 && room_.empty())
+        on_.queue_.put(static_cast<std::byte*>(self.data), size);
+    else if (size != 0)
+        on_.queue_.commit(size);
+    return std::size_t{size};
+}
+
+std::size_t connection::fill_awaiter::await_resume()
+{
+    const auto filled = outcome();
+    if (!filled)
+        throw_error(filled.error().value(), "fill");
+    return *filled;
+}
+
+connection::read_awaiter connection::read_some(mutable_bytes into, std::source_location where)
+{
+    note_wait(where);
+    return read_awaiter{*this, into};
+}
+
+result<std::size_t> connection::read_awaiter::outcome() noexcept
+{
+    if (on_.reading_) {
+        on_.reading_ = false;
+        const int received = ctx.current->result;
+        if (received < 0)
+            return error_of(-received);
+        return static_cast<std::size_t>(received);
+    }
+    const const_bytes there = on_.queue_.bytes();
+    const std::size_t size = std::min(there.size(), into_.size());
+    if (size != 0) {
+        std::memcpy(into_.data(), there.data(), size);
+        on_.queue_.consume(size);
+    }
+    return size;
+}
+
+std::size_t connection::read_awaiter::await_resume()
+{
+    const auto received = outcome();
+    if (!received)
+        throw_error(received.error().value(), "read_some");
+    return *received;
+}
+
+task<bool> connection::read_exact(mutable_bytes into)
+{
+    std::size_t have = 0;
+    while (have < into.size()) {
+        const std::size_t got = co_await read_some(into.subspan(have));
+        if (got == 0 && have == 0)
+            co_return false;
+        if (got == 0)
+            throw_error(ECONNABORTED, "read_exact: the stream ended in the middle");
+        have += got;
+    }
+    co_return true;
+}
+
+task<std::string> connection::read_until(std::string_view delimiter, std::size_t size_max)
+{
+    expects(!delimiter.empty(), "a delimiter has one byte at least");
+    std::size_t searched = 0;
+    for (;;) {
+        const const_bytes there = buffered();
+        const std::string_view text{reinterpret_cast<const char*>(there.data()), there.size()};
+        const std::size_t at = text.find(delimiter, searched);
+        if (at != text.npos && at + delimiter.size() <= size_max) {
+            std::string found{text.substr(0, at + delimiter.size())};
+            consume(found.size());
+            co_return found;
+        }
+        if (at != text.npos || text.size() >= size_max)
+            throw_error(EMSGSIZE, "read_until");
+        searched = text.size() < delimiter.size() ? 0 : text.size() - delimiter.size() + 1;
+        const std::size_t got = co_await fill();
+        if (got == 0 && buffered().empty())
+            co_return std::string{};
+        if (got == 0)
+            throw_error(ECONNABORTED, "read_until: the stream ended in the middle");
+    }
+}
+
+task<const_bytes> connection::peek(std::size_t size)
+{
+    while (buffered().size() < size) {
+        const std::size_t got = co_await fill(size - buffered().size());
+        if (got == 0)
+            break;
+    }
+    co_return buffered();
+}
+
+}  // namespace whence

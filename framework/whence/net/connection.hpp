@@ -1,0 +1,285 @@
+#pragma once
+
+#include <whence/address/endpoint.hpp>
+#include <whence/coro/task.hpp>
+#include <whence/proxy_protocol/header.hpp>
+#include <whence/runtime/driver.hpp>
+
+#include <optional>
+#include <string>
+
+namespace whence {
+
+/// Says how a connection's client is known.
+enum class origin : u8 {
+    direct,   // the peer is the client: nobody spoke for another
+    proxied,  // a trusted peer named the client in a header
+    local,    // a trusted proxy speaks for itself: a health check
+    unknown,  // a trusted proxy could not tell the client's address
+};
+
+std::string_view to_string(origin value) noexcept;
+
+/// Is one stream connection: its bytes, its two ends, and whom it was made for.
+/// limits: one reader and one writer at a time, each a strand of the runtime that made it; another
+/// is a programmer error and aborts. Not moved or destroyed while either waits.
+/// errors: awaited calls throw std::system_error naming the call (`as_result` gives the error
+/// instead), `cancelled` when their scope stops. A clean end of stream is a value.
+class connection {
+public:
+    /// Takes over a connected descriptor. `peer` and `local` are canonical.
+    connection(transport& via, int fd, endpoint peer, endpoint local) noexcept;
+    connection(connection&& other) noexcept;
+    connection& operator=(connection&&) = delete;
+    /// Closes, if nobody has; never blocks.
+    ~connection();
+
+    class receive_awaiter;
+    class fill_awaiter;
+    class read_awaiter;
+    class write_awaiter;
+
+    /// Receives whatever is there, waiting for at least one byte; an empty chunk is the clean end.
+    /// shape: what peek() and fill() left comes first.
+    receive_awaiter receive(std::source_location where = std::source_location::current());
+
+    /// Reads into `into` what is there, waiting for at least one byte; 0 is the clean end.
+    /// shape: `into` is the driver's until the call completes, also when it is cancelled.
+    read_awaiter read_some(mutable_bytes into,
+                           std::source_location where = std::source_location::current());
+
+    /// Reads until `into` is full. False: a clean end came before its first byte.
+    /// errors: std::errc::connection_aborted when the stream ends in the middle.
+    task<bool> read_exact(mutable_bytes into);
+
+    /// Reads up to and including `delimiter`; an empty string is the clean end.
+    /// errors: std::errc::message_size when it is not within `size_max` bytes,
+    /// std::errc::connection_aborted when the stream ends in the middle.
+    task<std::string> read_until(std::string_view delimiter, std::size_t size_max);
+
+    /// Receives more behind what is buffered(); gives the number of bytes, 0 at the clean end.
+    /// `room`: how many bytes to make room for at least.
+    fill_awaiter fill(std::size_t room = 1,
+                      std::source_location where = std::source_location::current());
+    /// Waits until `size` bytes are buffered, and shows all that is; less only at the clean end.
+    /// shape: valid until the next call that reads or consumes.
+    task<const_bytes> peek(std::size_t size);
+    /// Shows what was received and not consumed.
+    const_bytes buffered() const noexcept { return queue_.bytes(); }
+    /// Drops the first `size` buffered bytes.
+    void consume(std::size_t size) noexcept { queue_.consume(size); }
+
+    /// Writes all of `bytes`; they are the driver's until the call completes.
+    /// limits: 1 GiB a call.
+    /// errors: a cancelled write may have sent a part; no further write makes sense then.
+    write_awaiter write(const_bytes bytes,
+                        std::source_location where = std::source_location::current());
+    write_awaiter write(std::string_view text,
+                        std::source_location where = std::source_location::current());
+    write_awaiter write(const chunk& received,
+                        std::source_location where = std::source_location::current());
+
+    /// Ends our direction; the peer reads a clean end and may go on sending.
+    void shutdown() noexcept;
+    /// Ends both directions: FIN after what was written, or RST if unread bytes wait.
+    void close() noexcept;
+    /// Ends both at once: RST.
+    void abort() noexcept;
+    bool is_open() const noexcept { return fd_ >= 0; }
+
+    /// The other end of the wire: the proxy, when there is one.
+    const endpoint& peer() const noexcept { return peer_; }
+    /// Our end of the wire.
+    const endpoint& local() const noexcept { return local_; }
+    /// The party for which the connection was made: from a trusted header, else the peer.
+    endpoint client() const;
+    /// The address that the client wanted to reach: from a trusted header, else ours.
+    endpoint server() const;
+    whence::origin origin() const noexcept { return origin_; }
+    /// The decoded header, if there was one.
+    const proxy_protocol::header* header() const noexcept { return header_ ? &*header_ : nullptr; }
+
+    /// Takes over the header that a trusted peer sent; sets client(), server() and origin().
+    /// limits: once: a second header is payload.
+    void set_header(const proxy_protocol::header_view& header);
+
+    /// When the connection was made; deadlines on its first bytes run from here.
+    time_point made_at() const noexcept { return made_at_; }
+    int native_handle() const noexcept { return fd_; }
+
+private:
+    class io_awaiter;
+    int take_result() noexcept;
+    void leave() noexcept;
+
+    transport* via_;
+    int fd_;
+    bool reading_ = false;
+    bool writing_ = false;
+    whence::origin origin_ = whence::origin::direct;
+    receive_queue queue_;
+    endpoint peer_;
+    endpoint local_;
+    time_point made_at_;
+    std::optional<proxy_protocol::header> header_;
+};
+
+/// Fills the strand's operation for one call on a connection: what all of them share.
+class connection::io_awaiter {
+public:
+    explicit io_awaiter(connection& on) noexcept : on_(on) {}
+
+protected:
+    bool start(verb what, std::coroutine_handle<> waiter, void* data, std::size_t size) noexcept
+    {
+        expects(on_.fd_ >= 0, "a closed connection is not used");
+        strand& self = *ctx.current;
+        self.what = what;
+        self.fd = on_.fd_;
+        self.data = data;
+        self.size = static_cast<u32>(size);
+        return start_wait(*on_.via_, waiter);
+    }
+
+    bool start_reading(verb what, std::coroutine_handle<> waiter, void* data, std::size_t size)
+        noexcept
+    {
+        expects(!on_.reading_, "one strand reads from a connection at a time");
+        on_.reading_ = true;
+        return start(what, waiter, data, size);
+    }
+
+    connection& on_;
+};
+
+class [[nodiscard]] connection::receive_awaiter : io_awaiter {
+public:
+    using io_awaiter::io_awaiter;
+
+    bool await_ready() const noexcept { return !on_.queue_.empty(); }
+    bool await_suspend(std::coroutine_handle<> waiter) noexcept
+    {
+        return start_reading(verb::recv_pooled, waiter, nullptr, 0);
+    }
+    chunk await_resume()
+    {
+        const int error = finish();
+        if (error != 0) [[unlikely]]
+            throw_error(error, "receive");
+        return on_.queue_.take();
+    }
+    result<chunk> outcome() noexcept
+    {
+        const int error = finish();
+        if (error != 0)
+            return error_of(error);
+        return on_.queue_.take();
+    }
+
+private:
+    int finish() noexcept
+    {
+        if (!on_.reading_)
+            return 0;  // it was buffered
+        on_.reading_ = false;
+        const strand& self = *ctx.current;
+        if (self.result <= 0) [[unlikely]]
+            return -self.result;
+        on_.queue_.put(static_cast<std::byte*>(self.data), static_cast<u32>(self.result));
+        return 0;
+    }
+};
+
+class [[nodiscard]] connection::fill_awaiter : io_awaiter {
+public:
+    fill_awaiter(connection& on, mutable_bytes room) noexcept : io_awaiter(on), room_(room) {}
+
+    bool await_ready() const noexcept { return false; }
+    bool await_suspend(std::coroutine_handle<> waiter) noexcept
+    {
+        const verb what = room_.empty() ? verb::recv_pooled : verb::recv;
+        return start_reading(what, waiter, room_.data(), room_.size());
+    }
+    std::size_t await_resume();
+    result<std::size_t> outcome() noexcept;
+
+private:
+    mutable_bytes room_;  // empty: a pool buffer becomes the queue
+};
+
+class [[nodiscard]] connection::read_awaiter : io_awaiter {
+public:
+    read_awaiter(connection& on, mutable_bytes into) noexcept : io_awaiter(on), into_(into) {}
+
+    bool await_ready() const noexcept { return into_.empty() || !on_.queue_.empty(); }
+    bool await_suspend(std::coroutine_handle<> waiter) noexcept
+    {
+        return start_reading(verb::recv, waiter, into_.data(), into_.size());
+    }
+    std::size_t await_resume();
+    result<std::size_t> outcome() noexcept;
+
+private:
+    mutable_bytes into_;
+};
+
+class [[nodiscard]] connection::write_awaiter : io_awaiter {
+public:
+    write_awaiter(connection& on, const_bytes bytes) noexcept : io_awaiter(on), bytes_(bytes) {}
+
+    bool await_ready() const noexcept { return bytes_.empty(); }
+    bool await_suspend(std::coroutine_handle<> waiter) noexcept
+    {
+        expects(!on_.writing_, "one strand writes to a connection at a time");
+        on_.writing_ = true;
+        return start(verb::send, waiter, const_cast<std::byte*>(bytes_.data()), bytes_.size());
+    }
+    void await_resume()
+    {
+        const int error = finish();
+        if (error != 0) [[unlikely]]
+            throw_error(error, "write");
+    }
+    std::error_code outcome() noexcept { return error_of(finish()); }
+
+private:
+    int finish() noexcept
+    {
+        if (bytes_.empty())
+            return 0;
+        on_.writing_ = false;
+        const int sent = ctx.current->result;
+        if (sent == static_cast<int>(bytes_.size())) [[likely]]
+            return 0;
+        // A part was sent before the cancellation came.
+        return sent < 0 ? -sent : ECANCELED;
+    }
+
+    const_bytes bytes_;
+};
+
+inline connection::receive_awaiter connection::receive(std::source_location where)
+{
+    note_wait(where);
+    return receive_awaiter{*this};
+}
+
+inline connection::write_awaiter connection::write(const_bytes bytes, std::source_location where)
+{
+    note_wait(where);
+    return write_awaiter{*this, bytes};
+}
+
+inline connection::write_awaiter connection::write(std::string_view text,
+                                                   std::source_location where)
+{
+    return write(std::as_bytes(std::span{text}), where);
+}
+
+inline connection::write_awaiter connection::write(const chunk& received,
+                                                   std::source_location where)
+{
+    return write(received.bytes(), where);
+}
+
+}  // namespace whence

@@ -1,0 +1,167 @@
+#include <whence/net/listener.hpp>
+
+#include <whence/runtime/runtime.hpp>
+
+#include <unistd.h>
+
+#include <deque>
+#include <stdexcept>
+
+namespace whence {
+
+/// Keeps the accept operation, which lives until its last completion, and what it brought that
+/// nobody has taken yet.
+class listener::acceptor final : public carrier {
+public:
+    acceptor(socket_handle socket, endpoint local) noexcept
+        : socket_(std::move(socket)), local_(std::move(local)),
+          wildcard_(!local_.is_ip() || local_.address().is_unspecified())
+    {
+        accepting_.self = this;
+        accepting_.done = [](operation& op) noexcept {
+            static_cast<accept_operation&>(op).self->on_accepted(op.result);
+        };
+    }
+
+    ~acceptor() override
+    {
+        for (const int fd : arrived_) {
+            if (fd >= 0)
+                ::close(fd);
+        }
+    }
+
+    /// Ends, at once or with the accept operation's last completion.
+    static void let_go(std::unique_ptr<acceptor> self) noexcept
+    {
+        if (self->accepting_.state == operation_state::idle)
+            return;
+        self->abandoned_ = true;
+        whence::cancel(self.release()->accepting_);
+    }
+
+    const endpoint& local() const noexcept { return local_; }
+
+    bool take(int& accepted) noexcept
+    {
+        if (arrived_.empty())
+            return false;
+        accepted = arrived_.front();
+        arrived_.pop_front();
+        return true;
+    }
+
+    connection make_connection(int fd, endpoint peer) const
+    {
+        // A listener on one address knows the local end of what it accepts.
+        return connection{runtime::current().io(), fd, std::move(peer),
+                          wildcard_ ? local_of(fd) : local_};
+    }
+
+    void submit(operation& op) noexcept override
+    {
+        expects(waiter_ == nullptr, "one strand accepts from a listener at a time");
+        waiter_ = &op;
+        if (accepting_.state != operation_state::idle)
+            return;
+        accepting_.what = verb::accept_many;
+        accepting_.fd = socket_.get();
+        whence::submit(accepting_, runtime::current().io());
+    }
+
+    void cancel(operation& op) noexcept override
+    {
+        waiter_ = nullptr;
+        complete(op, -ECANCELED);
+    }
+
+private:
+    struct accept_operation : operation {
+        acceptor* self = nullptr;
+    };
+
+    void on_accepted(int accepted) noexcept
+    {
+        if (abandoned_) {
+            if (accepted >= 0)
+                ::close(accepted);
+            if (accepting_.state == operation_state::idle)
+                delete this;
+        } else if (waiter_) {
+            complete(*std::exchange(waiter_, nullptr), accepted);
+        } else {
+            arrived_.push_back(accepted);
+        }
+    }
+
+    socket_handle socket_;
+    endpoint local_;
+    bool wildcard_;
+    bool abandoned_ = false;
+    accept_operation accepting_;
+    operation* waiter_ = nullptr;
+    std::deque<int> arrived_;  // descriptors, or a minus errno that ended the accepting
+};
+
+listener::listener(std::unique_ptr<acceptor> opened) noexcept : acceptor_(std::move(opened)) {}
+listener::listener(listener&&) noexcept = default;
+
+listener::~listener()
+{
+    if (acceptor_)
+        acceptor::let_go(std::move(acceptor_));
+}
+
+listener listener::bind(const endpoint& local, const listen_options& options)
+{
+    socket_handle socket = open_listening_socket(local, options);
+    endpoint bound = local_of(socket.get());
+    return listener{std::make_unique<acceptor>(std::move(socket), std::move(bound))};
+}
+
+listener listener::bind(std::string_view local, const listen_options& options)
+{
+    const auto parsed = endpoint::parse(local);
+    if (!parsed)
+        throw std::invalid_argument(parsed.error());
+    return bind(*parsed, options);
+}
+
+const endpoint& listener::local() const noexcept { return acceptor_->local(); }
+
+listener::accept_awaiter listener::accept(std::source_location where) noexcept
+{
+    note_wait(where);
+    return accept_awaiter{*acceptor_};
+}
+
+bool listener::accept_awaiter::await_ready() noexcept { return at_.take(accepted_); }
+
+bool listener::accept_awaiter::await_suspend(std::coroutine_handle<> waiter) noexcept
+{
+    return start_wait(at_, waiter);
+}
+
+result<connection> listener::accept_awaiter::outcome() noexcept
+{
+    const int fd = accepted_ == -EAGAIN ? ctx.current->result : accepted_;
+    if (fd < 0)
+        return error_of(-fd);
+    // Multishot accept does not tell the peer's address.
+    endpoint peer = peer_of(fd);
+    if (peer.empty()) {
+        ::close(fd);
+        return error_of(ECONNABORTED);
+    }
+    return at_.make_connection(fd, std::move(peer));
+}
+
+connection listener::accept_awaiter::await_resume()
+{
+    auto accepted = outcome();
+    if (!accepted)
+        throw_error(accepted.error().value(), "accept");
+    return std::move(*accepted);
+}
+
+}  // namespace whence

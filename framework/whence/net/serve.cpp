@@ -1,0 +1,188 @@
+#include <whence/net/serve.hpp>
+
+#include <whence/coro/deadline.hpp>
+#include <whence/net/report.hpp>
+#include <whence/runtime/json_line.hpp>
+#include <whence/runtime/runtime.hpp>
+
+#include <utility>
+
+namespace whence {
+
+namespace {
+
+// After a failed accept (no descriptor left, no memory) the next try waits for some to come free.
+constexpr nanoseconds accept_pause = 100ms;
+
+constexpr std::size_t report_places_max = 16;
+
+/// Tells errors that say no more than "the peer has gone": routine, counted by the kernel.
+bool peer_has_gone(const std::error_code& error) noexcept
+{
+    return error == std::errc::connection_reset || error == std::errc::broken_pipe ||
+           error == std::errc::connection_aborted || error == std::errc::timed_out ||
+           error == std::errc::not_connected;
+}
+
+/// Is one serve() call.
+class server {
+public:
+    server(std::unique_ptr<const application> app, serve_options options)
+        : app_(std::move(app)), options_(options)
+    {
+    }
+
+    task<> accept_from(listener& from);
+    /// Ends what is at a gate now, and the sessions by drain_time_max.
+    task<> drain();
+
+private:
+    internal::spawned session(connection conn);
+    bool admit(connection conn) noexcept;
+    void end_badly(connection& conn) noexcept;
+    void refuse(connection& conn, const verdict& why);
+    task<> cut_short();
+
+    std::unique_ptr<const application> app_;
+    serve_options options_;
+    scope handshakes_;
+    scope sessions_;
+};
+
+task<> server::accept_from(listener& from)
+{
+    for (;;) {
+        auto accepting = as_result(from.accept());
+        result<connection> accepted = co_await accepting;
+        bool pause = false;
+        if (accepted) {
+            pause = !admit(std::move(*accepted));
+        } else if (accepted.error() == std::errc::operation_canceled) {
+            co_return;
+        } else if (!peer_has_gone(accepted.error())) {
+            runtime::current().report(json_line("accept_failed")
+                    .add("local", from.local())
+                    .add("error", accepted.error().message()));
+            pause = true;
+        }
+        if (pause)
+            co_await sleep_for(accept_pause);
+    }
+}
+
+/// Starts a session, or refuses one too many. False: there is no memory for it.
+bool server::admit(connection conn) noexcept
+{
+    try {
+        if (handshakes_.size() < options_.handshakes_max)
+            handshakes_.spawn(session(std::move(conn)));
+        else
+            refuse(conn, verdict::refuse("too_many_handshakes"));
+        return true;
+    } catch (const std::bad_alloc&) {
+        return false;
+    }
+}
+
+internal::spawned server::session(connection conn)
+{
+    try {
+        for (const gate_reference& gate : app_->gates()) {
+            const verdict answer = co_await gate(conn);
+            if (!answer.passed()) {
+                refuse(conn, answer);
+                co_return;
+            }
+        }
+        sessions_.adopt(*ctx.current);
+        co_await app_->session(conn);
+        conn.close();
+    } catch (...) {
+        end_badly(conn);
+    }
+}
+
+/// Deals with the exception that ended a session: it concerns this connection only.
+void server::end_badly(connection& conn) noexcept
+{
+    const auto failed = [&conn](const char* what) {
+        runtime::current().report(json_line("session_failed")
+                .add("client", conn.client())
+                .add("peer", conn.peer())
+                .add("local", conn.local())
+                .add("error", what));
+    };
+    try {
+        throw;
+    } catch (const cancelled&) {
+        // The server is shutting down, or the layer above has said why.
+    } catch (const refused& refusal) {
+        refuse(conn, refusal.why());
+    } catch (const std::system_error& error) {
+        if (!peer_has_gone(error.code()))
+            failed(error.what());
+    } catch (const std::exception& error) {
+        failed(error.what());
+    } catch (...) {
+        failed("an exception of unknown type");
+    }
+    conn.abort();
+}
+
+/// Closes without a byte, and says who and why.
+void server::refuse(connection& conn, const verdict& why)
+{
+    report_refusal(conn, why);
+    conn.abort();
+}
+
+task<> server::drain()
+{
+    handshakes_.stop();
+    co_await handshakes_.join();
+    scope clock;
+    clock.spawn(cut_short());
+    co_await sessions_.join();
+    clock.stop();
+    co_await clock.join();
+}
+
+/// Cancels the sessions that outlast the drain, and reports where they wait.
+task<> server::cut_short()
+{
+    co_await sleep_for(options_.drain_time_max);
+    std::string places;
+    std::size_t reported = 0;
+    sessions_.for_each([&](const strand& outstanding) {
+        if (reported++ >= report_places_max)
+            return;
+        places += places.empty() ? "[" : ",";
+        const std::source_location& at = outstanding.where;
+        json_text(places, at.file_name() + (":" + std::to_string(at.line())));
+    });
+    runtime::current().errors().line(json_line("drain_cut_short")
+                                         .add("sessions", u64{sessions_.size()})
+                                         .add_json("waiting_at", places + ']')
+                                         .text());
+    sessions_.stop();
+}
+
+}  // namespace
+
+task<> serve(std::vector<listener> listeners, std::unique_ptr<const application> app,
+             serve_options options)
+{
+    server self{std::move(app), options};
+    scope accepting;
+    for (listener& from : listeners)
+        accepting.spawn(self.accept_from(from));
+    // Cancelled: the same end, without waiting for anybody.
+    auto drain = as_result(runtime::current().drain().wait());
+    co_await drain;
+    accepting.stop();
+    co_await accepting.join();
+    listeners.clear();
+    co_await self.drain();
+}
+
+}  // namespace whence

@@ -1,0 +1,45 @@
+#pragma once
+
+#include <whence/net/application.hpp>
+#include <whence/net/listener.hpp>
+
+#include <vector>
+
+namespace whence {
+
+/// Bounds a server.
+struct serve_options {
+    /// Connections that have not passed their gates; more are refused. A million of them would need
+    /// gigabytes, and each ends at its gate's deadline.
+    u32 handshakes_max = 16'384;
+    /// How long sessions may go on when the program is asked to end.
+    nanoseconds drain_time_max = 5s;
+};
+
+/// Serves connections until the runtime drains: accepts, leads each through the gates, runs its
+/// session in a strand of its own. Then stops accepting, closes those that are still at a gate, lets
+/// the sessions finish up to drain_time_max, and cancels the rest.
+/// shape: owns listeners and application until the last session has been joined.
+/// errors: what a session throws closes that connection, is logged, and disturbs nothing else.
+task<> serve(std::vector<listener> listeners, std::unique_ptr<const application> app,
+             serve_options options = {});
+
+template <servable App>
+task<> serve(std::vector<listener> listeners, App app, serve_options options = {})
+{
+    return serve(std::move(listeners), make_application(std::move(app)), options);
+}
+
+/// Serves `app` at one address, such as "[::]:7000".
+/// errors: std::system_error when the address cannot be had, std::invalid_argument when it is none;
+/// when the task is awaited.
+template <servable App>
+task<> serve(std::string address, App app, serve_options options = {})
+{
+    std::vector<listener> listeners;
+    listeners.push_back(listener::bind(address));
+    auto serving = serve(std::move(listeners), make_application(std::move(app)), options);
+    co_await serving;
+}
+
+}  // namespace whence

@@ -1,0 +1,56 @@
+#pragma once
+
+#include <whence/coro/operation.hpp>
+#include <whence/coro/time.hpp>
+#include <whence/runtime/buffers.hpp>
+
+#include <memory>
+#include <stdexcept>
+#include <string>
+
+namespace whence {
+
+/// Carries a connection's bytes: the driver itself for a plain socket, a stream above it otherwise.
+class transport : public carrier {
+public:
+    /// Forgets and closes a descriptor on which nothing is in flight: FIN, once all is sent.
+    virtual void close(int fd) noexcept = 0;
+    /// The same with RST: what was not delivered yet is dropped.
+    virtual void abort(int fd) noexcept = 0;
+    /// Ends our direction (FIN); the other one goes on.
+    virtual void shutdown_write(int fd) noexcept = 0;
+};
+
+/// Stands between operations and what carries them out at last: io_uring, a reactor, a simulation.
+/// limits: one thread, wake() aside. Completions are delivered inside wait() only.
+class driver : public transport {
+public:
+    /// Waits at most `at_most` for completions and delivers them; zero does not wait.
+    virtual void wait(nanoseconds at_most) noexcept = 0;
+    /// Ends a wait() of the driver's thread, or the next one. From any thread, or a signal handler.
+    virtual void wake() noexcept = 0;
+    virtual time_point now() noexcept = 0;
+    /// Tells the time of day: since 1970-01-01 UTC.
+    virtual nanoseconds wall_now() noexcept = 0;
+    virtual buffer_pool& buffers() noexcept = 0;
+};
+
+/// Sizes what a driver allocates once, at its start.
+struct driver_options {
+    u32 entries = 1024;        // submissions a turn; more are handed over in portions
+    u32 buffers_count = 1024;  // power of two: receives that hold data at once
+    u32 buffer_size = 4096;    // bytes, power of two: with the count, 4 MiB for a runtime
+};
+
+/// Tells why a driver cannot run here, in words for whoever operates the machine.
+class driver_unavailable : public std::runtime_error {
+public:
+    using std::runtime_error::runtime_error;
+};
+
+/// Opens an io_uring for the calling thread.
+/// errors: driver_unavailable, naming the cause: seccomp, sysctl, kernel version or a limit.
+/// source: io_uring_setup(2), io_uring_register(2).
+std::unique_ptr<driver> open_uring_driver(const driver_options& options = {});
+
+}  // namespace whence

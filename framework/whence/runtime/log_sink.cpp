@@ -1,0 +1,93 @@
+#include <whence/runtime/log_sink.hpp>
+
+#include <whence/base/check.hpp>
+
+namespace whence {
+
+namespace {
+
+constexpr std::size_t gathered_max = 256 * 1024;  // bytes: some thousand lines
+
+}  // namespace
+
+log_sink::log_sink(driver& io, int fd) noexcept : io_(io), fd_(fd)
+{
+    write_.self = this;
+    write_.done = [](operation& op) noexcept {
+        static_cast<write_operation&>(op).self->on_written();
+    };
+}
+
+log_sink::~log_sink()
+{
+    cancel(write_);
+    while (write_.state != operation_state::idle)
+        io_.wait(nanoseconds::max());
+}
+
+void log_sink::line(std::string_view text) noexcept
+{
+    if (gathering_.size() + text.size() + 1 > gathered_max) {
+        ++dropped_;
+        return;
+    }
+    try {
+        append(text);
+    } catch (const std::bad_alloc&) {
+        ++dropped_;
+    }
+    if (write_.state == operation_state::idle)
+        start_write();
+}
+
+void log_sink::append(std::string_view text)
+{
+    if (dropped_ != dropped_reported_) {
+        gathering_ += "{\"event\":\"log_dropped\",\"count\":";
+        gathering_ += std::to_string(dropped_ - dropped_reported_);
+        gathering_ += "}\n";
+        dropped_reported_ = dropped_;
+    }
+    gathering_ += text;
+    gathering_ += '\n';
+}
+
+void log_sink::start_write() noexcept
+{
+    std::swap(gathering_, writing_);
+    gathering_.clear();
+    write_.what = verb::write;
+    write_.fd = fd_;
+    write_.data = writing_.data();
+    write_.size = static_cast<u32>(writing_.size());
+    write_.offset = ~u64{0};  // where the file stands
+    submit(write_, io_);
+}
+
+void log_sink::on_written() noexcept
+{
+    const auto written = static_cast<std::size_t>(write_.result > 0 ? write_.result : 0);
+    if (written != 0 && written < write_.size) {
+        write_.data = static_cast<char*>(write_.data) + written;
+        write_.size -= static_cast<u32>(written);
+        submit(write_, io_);
+        return;
+    }
+    // Nobody reads the log any more: there is nowhere left to complain.
+    writing_.clear();
+    if (write_.result > 0 && !gathering_.empty())
+        start_write();
+}
+
+void log_sink::flush(nanoseconds time_max) noexcept
+{
+    const time_point until = io_.now() + time_max;
+    while (write_.state != operation_state::idle) {
+        const nanoseconds left = until - io_.now();
+        if (left <= nanoseconds::zero())
+            return;
+        io_.wait(left);
+    }
+}
+
+}  // namespace whence

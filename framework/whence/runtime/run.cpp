@@ -1,0 +1,128 @@
+#include <whence/runtime/run.hpp>
+
+#include <whence/runtime/json_line.hpp>
+
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <cstdio>
+
+namespace whence {
+
+namespace {
+
+/// Takes the signals of a server out of their default ways, and puts them back.
+class signal_source {
+public:
+    signal_source()
+    {
+        sigset_t wanted;
+        sigemptyset(&wanted);
+        for (const int signal : {SIGINT, SIGTERM, SIGHUP})
+            sigaddset(&wanted, signal);
+        pthread_sigmask(SIG_BLOCK, &wanted, &before_);
+        fd_ = signalfd(-1, &wanted, SFD_CLOEXEC);
+        if (fd_ < 0)
+            throw std::system_error(errno, std::system_category(), "signalfd");
+    }
+    ~signal_source()
+    {
+        ::close(fd_);
+        pthread_sigmask(SIG_SETMASK, &before_, nullptr);
+    }
+    signal_source(const signal_source&) = delete;
+    signal_source& operator=(const signal_source&) = delete;
+
+    int fd() const noexcept { return fd_; }
+
+private:
+    int fd_;
+    sigset_t before_;
+};
+
+/// Awaits one read from a descriptor that is no connection.
+class read_awaiter {
+public:
+    read_awaiter(int fd, mutable_bytes into) noexcept : fd_(fd), into_(into) {}
+
+    bool await_ready() const noexcept { return false; }
+    bool await_suspend(std::coroutine_handle<> waiter) noexcept
+    {
+        strand& self = *ctx.current;
+        self.what = verb::read;
+        self.fd = fd_;
+        self.data = into_.data();
+        self.size = static_cast<u32>(into_.size());
+        self.offset = 0;
+        return start_wait(runtime::current().io(), waiter);
+    }
+    std::error_code outcome() const noexcept
+    {
+        const int result = ctx.current->result;
+        return error_of(result < 0 ? -result : 0);
+    }
+
+private:
+    int fd_;
+    mutable_bytes into_;
+};
+
+task<> watch_signals(int fd, scope& work)
+{
+    runtime& here = runtime::current();
+    signalfd_siginfo info{};
+    for (;;) {
+        note_wait(std::source_location::current());
+        auto reading = as_result(read_awaiter{fd, std::as_writable_bytes(std::span{&info, 1})});
+        const std::error_code error = co_await reading;
+        if (error)
+            co_return;
+        if (info.ssi_signo == SIGHUP)
+            here.hangup().set();
+        else if (!here.drain().is_set())
+            here.drain().set();
+        else
+            work.stop();
+    }
+}
+
+task<> supervise(task<> main, int signals)
+{
+    scope work;
+    scope watch;
+    work.spawn(std::move(main));
+    watch.spawn(watch_signals(signals, work));
+    auto join = as_result(work.join());
+    const std::exception_ptr failure = co_await join;
+    watch.stop();
+    co_await watch.join();
+    if (failure)
+        std::rethrow_exception(failure);
+}
+
+int fail(const char* what) noexcept
+{
+    // No runtime, or one that has ended: written directly.
+    const std::string line = json_line("error").add("error", what).text();
+    std::fprintf(stderr, "%s\n", line.c_str());
+    return 1;
+}
+
+}  // namespace
+
+int run(task<> main) noexcept
+{
+    try {
+        const signal_source signals;
+        runtime here;
+        here.run(supervise(std::move(main), signals.fd()));
+        return 0;
+    } catch (const std::exception& error) {
+        return fail(error.what());
+    } catch (...) {
+        return fail("an exception of unknown type");
+    }
+}
+
+}  // namespace whence

@@ -1,0 +1,93 @@
+#include <whence/runtime/runtime.hpp>
+
+namespace whence {
+
+namespace {
+
+constexpr nanoseconds flush_time_max = 1s;  // for log lines, once everything else has ended
+constexpr int stdout_fd = 1;
+constexpr int stderr_fd = 2;
+
+// A storm of bad connections must not turn into a storm of log lines.
+constexpr u32 reports_per_second = 100;
+constexpr u32 reports_burst = 500;
+
+/// Makes a runtime the thread's own while it runs; the one before comes back afterwards, so that a
+/// simulation can host several.
+class running_here {
+public:
+    explicit running_here(runtime& self) noexcept
+        : before_(std::exchange(ctx, context{})), pool_before_(current_pool)
+    {
+        ctx.running = &self;
+        current_pool = &self.io().buffers();
+    }
+    ~running_here()
+    {
+        ctx = before_;
+        current_pool = pool_before_;
+    }
+    running_here(const running_here&) = delete;
+    running_here& operator=(const running_here&) = delete;
+
+private:
+    context before_;
+    buffer_pool* pool_before_;
+};
+
+}  // namespace
+
+runtime::runtime() : runtime(open_uring_driver()) {}
+
+runtime::runtime(std::unique_ptr<driver> io)
+    : loop(io->now()), io_(std::move(io)), errors_(*io_, stderr_fd), output_(*io_, stdout_fd),
+      reports_(reports_per_second, reports_burst)
+{
+}
+
+runtime::~runtime()
+{
+    output_.flush(flush_time_max);
+    errors_.flush(flush_time_max);
+}
+
+void runtime::report(const json_object& line)
+{
+    if (!reports_.pass(now()))
+        return;
+    if (const u64 held_back = reports_.take_held_back())
+        errors_.line(json_line("log_rate_limited").add("count", held_back).text());
+    errors_.line(line.text());
+}
+
+void runtime::run(task<> main)
+{
+    running_here here{*this};
+    std::exception_ptr failure;
+    root_.spawn([](task<> work, std::exception_ptr& failed) -> task<> {
+        try {
+            co_await work;
+        } catch (...) {
+            failed = std::current_exception();
+        }
+    }(std::move(main), failure));
+    while (root_.size() != 0)
+        turn();
+    if (failure)
+        std::rethrow_exception(failure);
+}
+
+void runtime::turn() noexcept
+{
+    run_ready();
+    timers().advance(now());
+    nanoseconds at_most = nanoseconds::zero();
+    if (!anyone_ready() && root_.size() != 0) {
+        const auto due = timers().next_due();
+        at_most = due ? std::max(*due - now(), nanoseconds{1}) : nanoseconds::max();
+    }
+    io_->wait(at_most);
+    forget_now();
+}
+
+}  // namespace whence

@@ -1,0 +1,59 @@
+#pragma once
+
+#include <whence/coro/event.hpp>
+#include <whence/coro/scope.hpp>
+#include <whence/runtime/json_line.hpp>
+#include <whence/runtime/log_sink.hpp>
+#include <whence/runtime/rate_limit.hpp>
+
+namespace whence {
+
+/// Runs strands on one thread over one driver.
+///
+///   turn:  run who is ready -> fire timers -> driver: submit, wait, deliver -> again
+///
+/// limits: used by the thread that runs it, wake() of its driver aside.
+class runtime final : public loop {
+public:
+    /// Over an io_uring of its own.
+    /// errors: driver_unavailable.
+    runtime();
+    explicit runtime(std::unique_ptr<driver> io);
+    ~runtime() override;
+
+    /// Runs `main`, and all that it leaves in root(), to the end.
+    /// errors: rethrows what `main` threw, after everything has ended.
+    void run(task<> main);
+
+    /// The runtime that runs the calling coroutine.
+    static runtime& current() noexcept { return static_cast<runtime&>(*ctx.running); }
+
+    driver& io() noexcept { return *io_; }
+    scope& root() noexcept { return root_; }
+
+    /// Set when the process is asked to end: listeners stop accepting and sessions finish.
+    event& drain() noexcept { return drain_; }
+    /// Set by SIGHUP; whoever acts on it resets it.
+    event& hangup() noexcept { return hangup_; }
+
+    /// Take log lines for stderr and stdout.
+    log_sink& errors() noexcept { return errors_; }
+    log_sink& output() noexcept { return output_; }
+    /// Logs an event that strangers can cause, on stderr: a storm of them is cut down to some lines
+    /// a second and their count.
+    void report(const json_object& line);
+
+private:
+    time_point read_clock() noexcept override { return io_->now(); }
+    void turn() noexcept;
+
+    std::unique_ptr<driver> io_;
+    log_sink errors_;
+    log_sink output_;
+    rate_limit reports_;
+    event drain_;
+    event hangup_;
+    scope root_{scope::root_tag{}};
+};
+
+}  // namespace whence

@@ -1,0 +1,445 @@
+#include <whence/runtime/driver.hpp>
+
+#include <whence/base/check.hpp>
+#include <whence/coro/strand.hpp>
+#include <whence/runtime/uring_unavailable.hpp>
+
+#include <liburing.h>
+
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <array>
+#include <cstring>
+#include <system_error>
+
+#if defined(__SANITIZE_ADDRESS__) || (defined(__has_feature) && __has_feature(address_sanitizer))
+#include <sanitizer/asan_interface.h>
+#define WHENCE_POISON(at, size) ASAN_POISON_MEMORY_REGION(at, size)
+#define WHENCE_UNPOISON(at, size) ASAN_UNPOISON_MEMORY_REGION(at, size)
+#else
+#define WHENCE_POISON(at, size) static_cast<void>(0)
+#define WHENCE_UNPOISON(at, size) static_cast<void>(0)
+#endif
+
+namespace whence {
+
+namespace {
+
+constexpr int buffer_group = 0;
+
+// operation::driver_flags
+constexpr u8 polled_first = 1;  // met an empty pool once and was armed again without a buffer
+constexpr u8 starved = 2;       // has data waiting and queues for a buffer
+
+constexpr std::size_t verbs = static_cast<std::size_t>(verb::poll_in) + 1;
+
+/// Tells how a verb looks in a submission entry.
+struct entry_form {
+    u8 opcode;
+    u8 flags;
+    u16 ioprio;
+    u32 op_flags;
+    u16 buffer_group;
+};
+
+constexpr std::array<entry_form, verbs> forms = [] {
+    std::array<entry_form, verbs> f{};
+    const auto at = [&f](verb v) -> entry_form& { return f[static_cast<std::size_t>(v)]; };
+    at(verb::nothing) = {IORING_OP_NOP, 0, 0, 0, 0};
+    at(verb::accept_many) = {IORING_OP_ACCEPT, 0, IORING_ACCEPT_MULTISHOT, SOCK_CLOEXEC, 0};
+    at(verb::connect) = {IORING_OP_CONNECT, 0, 0, 0, 0};
+    at(verb::recv) = {IORING_OP_RECV, 0, 0, 0, 0};
+    at(verb::recv_pooled) = {IORING_OP_RECV, IOSQE_BUFFER_SELECT, 0, 0, buffer_group};
+    at(verb::send) = {IORING_OP_SEND, 0, 0, MSG_WAITALL | MSG_NOSIGNAL, 0};
+    at(verb::read) = {IORING_OP_READ, 0, 0, 0, 0};
+    at(verb::write) = {IORING_OP_WRITE, 0, 0, 0, 0};
+    at(verb::poll_in) = {IORING_OP_POLL_ADD, 0, 0, 0x1 /* POLLIN */, 0};
+    return f;
+}();
+
+/// Lends buffers through a ring that the kernel reads: io_uring_setup_buf_ring(3).
+class uring_buffers final : public buffer_pool {
+public:
+    uring_buffers(io_uring& ring, std::byte* memory, const driver_options& options)
+        : buffer_pool(memory, options.buffers_count, options.buffer_size), ring_(ring),
+          memory_(memory), bytes_(std::size_t{options.buffers_count} * options.buffer_size),
+          mask_(io_uring_buf_ring_mask(options.buffers_count))
+    {
+        int error = 0;
+        shared_ = io_uring_setup_buf_ring(&ring_, options.buffers_count, buffer_group, 0, &error);
+        if (!shared_)
+            throw driver_unavailable(explain_uring_error(-error, "register a buffer ring"));
+        for (u32 id = 0; id < options.buffers_count; ++id)
+            give(static_cast<u16>(id));
+    }
+
+    ~uring_buffers() override
+    {
+        if (shared_)
+            io_uring_free_buf_ring(&ring_, shared_, count(), buffer_group);
+        WHENCE_UNPOISON(memory_, bytes_);
+        munmap(memory_, bytes_);
+    }
+
+    static std::byte* map(const driver_options& options)
+    {
+        const std::size_t bytes = std::size_t{options.buffers_count} * options.buffer_size;
+        void* memory =
+            mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        if (memory == MAP_FAILED)
+            throw std::system_error(errno, std::system_category(), "mmap of the buffer pool");
+        return static_cast<std::byte*>(memory);
+    }
+
+    std::byte* take(u16 id, [[maybe_unused]] int size) noexcept
+    {
+        taken();
+        if (size > 0)
+            WHENCE_UNPOISON(at(id), static_cast<std::size_t>(size));
+        return at(id);
+    }
+
+private:
+    void give(u16 id) noexcept override
+    {
+        WHENCE_POISON(at(id), buffer_size());
+        io_uring_buf_ring_add(shared_, at(id), buffer_size(), id, mask_, 0);
+        io_uring_buf_ring_advance(shared_, 1);
+    }
+
+    io_uring& ring_;
+    std::byte* memory_;
+    std::size_t bytes_;
+    int mask_;
+    io_uring_buf_ring* shared_ = nullptr;
+};
+
+/// Owns an io_uring from its opening.
+struct ring_owner {
+    explicit ring_owner(const driver_options& options)
+    {
+        io_uring_params params{};
+        params.flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN |
+                       IORING_SETUP_SUBMIT_ALL | IORING_SETUP_CLAMP | IORING_SETUP_CQSIZE;
+        params.cq_entries = 4 * options.entries;
+        const int error = io_uring_queue_init_params(options.entries, &ring, &params);
+        if (error < 0)
+            throw driver_unavailable(explain_uring_error(-error, "set up an io_uring"));
+        // Saves a file lookup per turn; the ring works without.
+        io_uring_register_ring_fd(&ring);
+    }
+    ~ring_owner() { io_uring_queue_exit(&ring); }
+    ring_owner(const ring_owner&) = delete;
+    ring_owner& operator=(const ring_owner&) = delete;
+
+    io_uring ring;
+};
+
+class uring_driver final : public driver {
+public:
+    explicit uring_driver(const driver_options& options)
+        : owner_(options), ring_(owner_.ring), buffers_(ring_, uring_buffers::map(options), options)
+    {
+        wake_fd_ = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+        if (wake_fd_ < 0)
+            throw std::system_error(errno, std::system_category(), "eventfd");
+        wake_.done = [](operation& op) noexcept {
+            if (uring_driver* self = static_cast<wake_operation&>(op).self)
+                self->arm_wake();
+        };
+        wake_.self = this;
+        arm_wake();
+    }
+
+    ~uring_driver() override
+    {
+        // Whoever had operations has asked for them back; a port whose accept is still armed would
+        // stay bound for a while. Closes queued for the kernel are carried out, too.
+        wake_.self = nullptr;
+        whence::cancel(wake_);
+        while (in_flight_ != 0)
+            wait(nanoseconds::max());
+        io_uring_submit(&ring_);
+        ::close(wake_fd_);
+    }
+
+    void submit(operation& op) noexcept override
+    {
+        ++in_flight_;
+        enter(op);
+    }
+
+    void cancel(operation& op) noexcept override
+    {
+        if (op.driver_flags & starved) {
+            remove_starved(op);
+            finish(op, -ECANCELED);
+            return;
+        }
+        // Entries are carried out in order: whatever this strand submits next, even at the same
+        // address, comes after this cancellation.
+        io_uring_sqe& entry = next_entry();
+        std::memset(&entry, 0, sizeof entry);
+        entry.opcode = IORING_OP_ASYNC_CANCEL;
+        entry.flags = IOSQE_CQE_SKIP_SUCCESS;
+        entry.fd = -1;
+        entry.addr = reinterpret_cast<u64>(&op);
+    }
+
+    void close(int fd) noexcept override
+    {
+        io_uring_sqe& entry = next_entry();
+        std::memset(&entry, 0, sizeof entry);
+        entry.opcode = IORING_OP_CLOSE;
+        entry.flags = IOSQE_CQE_SKIP_SUCCESS;
+        entry.fd = fd;
+    }
+
+    void abort(int fd) noexcept override
+    {
+        const linger at_once{.l_onoff = 1, .l_linger = 0};
+        setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+        close(fd);
+    }
+
+    void shutdown_write(int fd) noexcept override { ::shutdown(fd, SHUT_WR); }
+
+    void wait(nanoseconds at_most) noexcept override
+    {
+        feed_starved();
+        if (at_most <= nanoseconds::zero()) {
+            io_uring_submit_and_get_events(&ring_);
+        } else {
+            const auto whole = std::chrono::duration_cast<std::chrono::seconds>(at_most);
+            __kernel_timespec time{.tv_sec = whole.count(), .tv_nsec = (at_most - whole).count()};
+            io_uring_cqe* first = nullptr;
+            const bool forever = at_most == nanoseconds::max();
+            io_uring_submit_and_wait_timeout(&ring_, &first, 1, forever ? nullptr : &time, nullptr);
+        }
+        reap();
+    }
+
+    void wake() noexcept override
+    {
+        const u64 one = 1;
+        // Full means that a wake-up is pending already.
+        [[maybe_unused]] const ssize_t written = ::write(wake_fd_, &one, sizeof one);
+    }
+
+    time_point now() noexcept override { return time_point(read_clock(CLOCK_MONOTONIC)); }
+    nanoseconds wall_now() noexcept override { return read_clock(CLOCK_REALTIME); }
+
+    buffer_pool& buffers() noexcept override { return buffers_; }
+
+private:
+    struct wake_operation : operation {
+        uring_driver* self = nullptr;
+    };
+
+    static nanoseconds read_clock(clockid_t clock) noexcept
+    {
+        timespec time{};
+        clock_gettime(clock, &time);
+        return std::chrono::seconds(time.tv_sec) + nanoseconds(time.tv_nsec);
+    }
+
+    /// Fills a submission entry; nothing reaches the kernel before wait().
+    void enter(operation& op) noexcept
+    {
+        const entry_form& form = forms[static_cast<std::size_t>(op.what)];
+        io_uring_sqe& entry = next_entry();
+        std::memset(&entry, 0, sizeof entry);
+        entry.opcode = form.opcode;
+        entry.flags = form.flags;
+        entry.ioprio = form.ioprio;
+        entry.fd = op.fd;
+        entry.rw_flags = static_cast<int>(form.op_flags);
+        entry.buf_group = form.buffer_group;
+        entry.user_data = reinterpret_cast<u64>(&op);
+        switch (op.what) {
+        case verb::connect:
+            entry.addr = reinterpret_cast<u64>(op.data);
+            entry.off = op.size;
+            break;
+        case verb::read:
+        case verb::write:
+            entry.off = op.offset;
+            [[fallthrough]];
+        case verb::recv:
+        case verb::send:
+            entry.addr = reinterpret_cast<u64>(op.data);
+            entry.len = op.size;
+            break;
+        case verb::recv_pooled:
+            entry.len = op.size;
+            break;
+        case verb::nothing:
+        case verb::accept_many:
+        case verb::poll_in:
+            break;
+        }
+    }
+
+    io_uring_sqe& next_entry() noexcept
+    {
+        io_uring_sqe* entry = io_uring_get_sqe(&ring_);
+        while (!entry) [[unlikely]] {
+            io_uring_submit(&ring_);
+            entry = io_uring_get_sqe(&ring_);
+        }
+        return *entry;
+    }
+
+    void arm_wake() noexcept
+    {
+        wake_.what = verb::read;
+        wake_.fd = wake_fd_;
+        wake_.data = &wakes_;
+        wake_.size = sizeof wakes_;
+        whence::submit(wake_, *this);
+    }
+
+    void reap() noexcept
+    {
+        unsigned head = 0;
+        unsigned seen = 0;
+        io_uring_cqe* entry = nullptr;
+        io_uring_for_each_cqe(&ring_, head, entry)
+        {
+            ++seen;
+            // Cancellations and closes carry no operation; only their failures are reported.
+            if (entry->user_data != 0)
+                deliver(*reinterpret_cast<operation*>(entry->user_data), entry->res, entry->flags);
+        }
+        io_uring_cq_advance(&ring_, seen);
+    }
+
+    void deliver(operation& op, int result, u32 flags) noexcept
+    {
+        switch (op.what) {
+        case verb::recv_pooled: {
+            if (flags & IORING_CQE_F_BUFFER) {
+                const auto id = static_cast<u16>(flags >> IORING_CQE_BUFFER_SHIFT);
+                op.data = buffers_.take(id, result);
+                if (result <= 0)
+                    buffers_.put_back(buffers_.at(id));
+            } else if (result == -ENOBUFS) {
+                wait_for_buffer(op);
+                return;
+            }
+            break;
+        }
+        case verb::accept_many:
+            if (flags & IORING_CQE_F_MORE) {
+                op.result = result;
+                op.done(op);
+                return;
+            }
+            break;
+        case verb::send:
+            if (result > 0 && send_rest(op, result))
+                return;
+            break;
+        default:
+            break;
+        }
+        finish(op, result);
+    }
+
+    void finish(operation& op, int result) noexcept
+    {
+        --in_flight_;
+        op.driver_flags = 0;
+        complete(op, result);
+    }
+
+    /// Goes on with a send that the kernel cut short, unless it was cancelled.
+    bool send_rest(operation& op, int& sent) noexcept
+    {
+        // `offset` counts what earlier pieces have sent: the operation keeps its bytes.
+        op.offset += static_cast<u32>(sent);
+        op.size -= static_cast<u32>(sent);
+        op.data = static_cast<std::byte*>(op.data) + sent;
+        if (op.size != 0 && op.state == operation_state::in_flight) {
+            enter(op);
+            return true;
+        }
+        sent = static_cast<int>(op.offset);
+        op.offset = 0;
+        return false;
+    }
+
+    /// Deals with a receive that found no buffer. The first time it is armed again so that it takes
+    /// a buffer only when data is there (the pool may have been empty while the socket was, too);
+    /// the second time data is there, so it queues for a buffer (docs/decisions/0002).
+    void wait_for_buffer(operation& op) noexcept
+    {
+        if (op.state == operation_state::cancelling) {
+            finish(op, -ECANCELED);
+            return;
+        }
+        if (!(op.driver_flags & polled_first)) {
+            op.driver_flags |= polled_first;
+            enter(op);
+            last_entry_polls_first();
+            return;
+        }
+        op.driver_flags |= starved;
+        op.next = nullptr;
+        (starved_tail_ ? starved_tail_->next : starved_head_) = &op;
+        starved_tail_ = &op;
+    }
+
+    void last_entry_polls_first() noexcept
+    {
+        ring_.sq.sqes[(ring_.sq.sqe_tail - 1) & ring_.sq.ring_mask].ioprio |=
+            IORING_RECVSEND_POLL_FIRST;
+    }
+
+    /// Starts as many starved receives as there are buffers, at every turn: by level, since a
+    /// receive that is woken may find that its data has gone and take no buffer.
+    void feed_starved() noexcept
+    {
+        for (u32 free = buffers_.available(); starved_head_ && free > 0; --free) {
+            operation& op = *starved_head_;
+            starved_head_ = op.next;
+            if (!starved_head_)
+                starved_tail_ = nullptr;
+            op.driver_flags &= static_cast<u8>(~starved);
+            enter(op);
+        }
+    }
+
+    void remove_starved(operation& op) noexcept
+    {
+        operation* before = nullptr;
+        for (operation* at = starved_head_; at != &op; at = at->next)
+            before = at;
+        (before ? before->next : starved_head_) = op.next;
+        if (starved_tail_ == &op)
+            starved_tail_ = before;
+    }
+
+    ring_owner owner_;
+    io_uring& ring_;
+    uring_buffers buffers_;
+    int wake_fd_ = -1;
+    u64 wakes_ = 0;
+    wake_operation wake_;
+    std::size_t in_flight_ = 0;
+    operation* starved_head_ = nullptr;
+    operation* starved_tail_ = nullptr;
+};
+
+}  // namespace
+
+std::unique_ptr<driver> open_uring_driver(const driver_options& options)
+{
+    return std::make_unique<uring_driver>(options);
+}
+
+}  // namespace whence
