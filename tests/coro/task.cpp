@@ -15,7 +15,10 @@ using support::run_to_end;
 
 namespace {
 
-task<int> at_once(int value) { co_return value; }
+task<int> at_once(int value)
+{
+    co_return value;
+}
 
 task<int> after_waiting(int value)
 {
@@ -37,7 +40,10 @@ task<> throws_after_waiting()
 
 // The names and the shape are those of GCC PR106188: a condition that awaits, in a coroutine
 // without any local variable.
-task<bool> yes() { co_return true; }
+task<bool> yes()
+{
+    co_return true;
+}
 
 }  // namespace
 

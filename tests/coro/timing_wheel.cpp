@@ -99,8 +99,9 @@ TEST_CASE("ten thousand random timers fire in their order, whatever the steps", 
     }
     wheel.advance(at + 24h * 365);
     CHECK(wheel.size() == 0);
-    CHECK(std::ranges::all_of(
-        all, [](const auto& one) { return one->times == (one->due == time_point::max() ? 0 : 1); }));
+    CHECK(std::ranges::all_of(all, [](const auto& one) {
+        return one->times == (one->due == time_point::max() ? 0 : 1);
+    }));
 }
 
 TEST_CASE("next_due is no later than the next timer and leads to it in a few steps", "[coro]")

@@ -18,8 +18,7 @@ public:
     static constexpr u32 size = 64;
 
     explicit plain_pool(u32 count) : plain_pool(count, std::make_unique<std::byte[]>(count * size))
-    {
-    }
+    {}
     ~plain_pool() override { current_pool = nullptr; }
 
     /// Does what a receive does: fills a buffer with text.

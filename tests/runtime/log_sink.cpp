@@ -88,8 +88,8 @@ TEST_CASE("a reader that stalls costs lines, not time, and hears how many", "[ru
     CHECK(dropped > 1000);
     CHECK(before.size() % 1000 == 0);
     CHECK(before.size() / 1000 + dropped == 2000);
-    CHECK(after == "{\"event\":\"log_dropped\",\"count\":" + std::to_string(dropped) +
-                       "}\nthe end\n");
+    CHECK(after ==
+          "{\"event\":\"log_dropped\",\"count\":" + std::to_string(dropped) + "}\nthe end\n");
 }
 
 TEST_CASE("a sink whose reader has gone ends all the same", "[runtime]")

@@ -1,6 +1,7 @@
 #include "support/run_here.hpp"
 
 #include <whence/coro/deadline.hpp>
+#include <whence/coro/yield.hpp>
 
 #include <catch2/catch_test_macros.hpp>
 
@@ -50,13 +51,13 @@ TEST_CASE("a cancellation that races data loses no byte and no buffer", "[runtim
             const std::string part(1 + random() % 100, static_cast<char>('a' + round % 26));
             const auto turns = random() % 3;
             for (unsigned i = 0; i < turns; ++i)
-                co_await sleep_for(0ms);
+                co_await yield{};
             if (random() % 2 != 0) {
                 co_await pair.client.write(part);
                 sent += part;
             }
             if (random() % 4 == 0)
-                co_await sleep_for(0ms);
+                co_await yield{};
             receivers.stop();
             co_await receivers.join();
         }
@@ -103,7 +104,7 @@ TEST_CASE("a pool of eight buffers serves two hundred connections", "[runtime]")
                 pair.client.shutdown();
             co_await servers.join();
         },
-        open_uring_driver(small));
+        small);
 }
 
 TEST_CASE("a starved receive can be cancelled", "[runtime]")
@@ -128,7 +129,7 @@ TEST_CASE("a starved receive can be cancelled", "[runtime]")
             const chunk late = co_await second.server.receive();
             CHECK(late.text() == "finds none");
         },
-        open_uring_driver(tiny));
+        tiny);
 }
 
 TEST_CASE("more submissions in a turn than the ring has room for are all carried out", "[runtime]")
@@ -153,7 +154,7 @@ TEST_CASE("more submissions in a turn than the ring has room for are all carried
             co_await readers.join();
             CHECK(received == 50);
         },
-        open_uring_driver(narrow));
+        narrow);
 }
 
 TEST_CASE("a large write reaches a slow reader whole", "[runtime]")
@@ -172,7 +173,7 @@ TEST_CASE("a large write reaches a slow reader whole", "[runtime]")
         while (auto part = co_await pair.server.receive()) {
             received += part.text();
             if (received.size() % 7 == 0)
-                co_await sleep_for(0ms);
+                co_await yield{};
         }
         CHECK(received == sent);
         co_await writer.join();

@@ -21,8 +21,7 @@ watchdog::watchdog(runtime& watched, std::chrono::seconds time_max)
                        watched.dump_tasks().c_str());
           std::abort();
       })
-{
-}
+{}
 
 watchdog::~watchdog()
 {
@@ -42,7 +41,10 @@ std::size_t open_descriptors()
 
 leak_check::leak_check() : frames_(frames_in_use()), descriptors_(open_descriptors()) {}
 
-void leak_check::pool_is_whole(buffer_pool& pool) const { CHECK(pool.available() == pool.count()); }
+void leak_check::pool_is_whole(buffer_pool& pool) const
+{
+    CHECK(pool.available() == pool.count());
+}
 
 void leak_check::nothing_left() const
 {

@@ -41,24 +41,18 @@ private:
     std::size_t descriptors_;
 };
 
-/// Runs a coroutine made by `body` in a runtime over `io`, bounded in time and without leaks.
+/// Runs a coroutine made by `body` in a runtime of its own, bounded in time and without leaks.
 template <class Body>
-void run_here(Body body, std::unique_ptr<whence::driver> io)
+void run_here(Body body, const whence::driver_options& options = {})
 {
     const leak_check leaks;
     {
-        whence::runtime here{std::move(io)};
+        whence::runtime here{whence::open_uring_driver(options)};
         watchdog bounded{here};
         here.run(body());
         leaks.pool_is_whole(here.io().buffers());
     }
     leaks.nothing_left();
-}
-
-template <class Body>
-void run_here(Body body)
-{
-    run_here(body, whence::open_uring_driver());
 }
 
 /// Runs `body` again and again, with the 1st, 2nd, ... operation meeting a fault, until one run has
@@ -70,11 +64,11 @@ void run_with_every_fault(Body body)
     for (const fault::kind what : {fault::kind::fail, fault::kind::cut, fault::kind::late}) {
         bool met = true;
         for (whence::u64 k = 1; met; ++k) {
-            auto io = std::make_unique<whence::fault_driver>(whence::open_uring_driver(),
-                                                             fault{.at = k, .what = what});
-            const whence::fault_driver& faulty = *io;
             const leak_check leaks;
             {
+                auto io = std::make_unique<whence::fault_driver>(whence::open_uring_driver(),
+                                                                 fault{.at = k, .what = what});
+                const whence::fault_driver& faulty = *io;
                 whence::runtime here{std::move(io)};
                 watchdog bounded{here};
                 try {

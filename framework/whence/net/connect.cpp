@@ -11,9 +11,7 @@ namespace {
 /// Awaits the kernel's connect; the address lives in the caller's frame meanwhile.
 class connect_awaiter {
 public:
-    connect_awaiter(int fd, internal::socket_address& remote) noexcept : fd_(fd), remote_(remote)
-    {
-    }
+    connect_awaiter(int fd, internal::socket_address& remote) noexcept : fd_(fd), remote_(remote) {}
 
     bool await_ready() const noexcept { return false; }
     bool await_suspend(std::coroutine_handle<> waiter) noexcept

@@ -66,12 +66,19 @@ void connection::shutdown() noexcept
 
 endpoint connection::client() const
 {
-    return origin_ == origin::proxied ? header_->view().source() : peer_;
+    return origin_ == origin::proxied ? header()->source() : peer_;
 }
 
 endpoint connection::server() const
 {
-    return origin_ == origin::proxied ? header_->view().destination() : local_;
+    return origin_ == origin::proxied ? header()->destination() : local_;
+}
+
+std::optional<proxy_protocol::header_view> connection::header() const
+{
+    if (!header_)
+        return std::nullopt;
+    return header_->view();
 }
 
 void connection::set_header(const proxy_protocol::header_view& header)

@@ -97,7 +97,8 @@ public:
     endpoint server() const;
     whence::origin origin() const noexcept { return origin_; }
     /// The decoded header, if there was one.
-    const proxy_protocol::header* header() const noexcept { return header_ ? &*header_ : nullptr; }
+    /// shape: views bytes that the connection owns.
+    std::optional<proxy_protocol::header_view> header() const;
 
     /// Takes over the header that a trusted peer sent; sets client(), server() and origin().
     /// limits: once: a second header is payload.
