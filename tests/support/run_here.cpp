@@ -1,5 +1,7 @@
 #include "run_here.hpp"
 
+#include "run_server.hpp"
+
 #include <catch2/catch_test_macros.hpp>
 
 #include <cstdio>
@@ -59,6 +61,25 @@ task<connected_pair> connect_pair()
     connection client = co_await connect(at.local());
     connection server = co_await at.accept();
     co_return connected_pair{std::move(client), std::move(server)};
+}
+
+task<std::string> ask(endpoint address, std::string text)
+{
+    connection conn = co_await connect(address);
+    auto writing = as_result(conn.write(text));
+    const std::error_code failed = co_await writing;
+    if (!failed)
+        conn.shutdown();
+    std::string answer;
+    for (;;) {
+        auto receiving = as_result(conn.receive());
+        const result<chunk> part = co_await receiving;
+        if (!part)
+            co_return part.error() == std::errc::connection_reset ? "reset" : answer;
+        if (!*part)
+            co_return answer;
+        answer += part->text();
+    }
 }
 
 }  // namespace support

@@ -114,7 +114,7 @@ void server::end_badly(connection& conn) noexcept
     try {
         throw;
     } catch (const cancelled&) {
-        // The server is shutting down, or the layer above has said why.
+        conn.close();  // the server is shutting down
     } catch (const refused& refusal) {
         refuse(conn, refusal.why());
     } catch (const std::system_error& error) {
