@@ -25,9 +25,14 @@ public:
         fd_ = signalfd(-1, &wanted, SFD_CLOEXEC);
         if (fd_ < 0)
             throw std::system_error(errno, std::system_category(), "signalfd");
+        // A log whose reader has died costs its lines, not the server.
+        struct sigaction ignore = {};
+        ignore.sa_handler = SIG_IGN;
+        sigaction(SIGPIPE, &ignore, &pipe_before_);
     }
     ~signal_source()
     {
+        sigaction(SIGPIPE, &pipe_before_, nullptr);
         ::close(fd_);
         pthread_sigmask(SIG_SETMASK, &before_, nullptr);
     }
@@ -39,6 +44,7 @@ public:
 private:
     int fd_;
     sigset_t before_;
+    struct sigaction pipe_before_ = {};
 };
 
 /// Awaits one read from a descriptor that is no connection.
