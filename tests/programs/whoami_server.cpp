@@ -1,6 +1,7 @@
 #include "programs/whoami_server.hpp"
 
 #include <algorithm>
+#include <array>
 #include <stdexcept>
 
 namespace support {
@@ -71,15 +72,22 @@ conversation read_conversation(client& with, milliseconds time_max)
     return {json::parse(all.bytes.substr(0, end)), all.bytes.substr(end + 1), all.how};
 }
 
-bool serves_a_good_client(const std::string& address, milliseconds time_max)
+std::string fault_of_a_good_answer(const std::string& address, milliseconds time_max)
 {
-    const auto until = std::chrono::steady_clock::now() + time_max;
+    const auto begin = std::chrono::steady_clock::now();
     client good{address};
     good.send(std::string{good_header} + "ping");
     good.finish();
     const conversation said = read_conversation(good, time_max);
-    return std::chrono::steady_clock::now() <= until && said.how == ending::closed &&
-           said.echo == "ping" && said.answer.value("client", "") == good_client;
+    const auto taken =
+        std::chrono::duration_cast<milliseconds>(std::chrono::steady_clock::now() - begin);
+    if (taken <= time_max && said.how == ending::closed && said.echo == "ping" &&
+        said.answer.is_object() && said.answer.value("client", "") == good_client)
+        return "";
+    constexpr std::array endings{"closed", "reset", "timed out", "kept open"};
+    return said.answer.dump() + " echo '" + said.echo + "' " +
+           endings.at(static_cast<std::size_t>(said.how)) + " after " +
+           std::to_string(taken.count()) + " ms";
 }
 
 }  // namespace support

@@ -52,7 +52,7 @@ constexpr std::string_view good_header_v2{"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c"
                                           "\xcb\0\x71\x07\xc6\x33\x64\x01\x10\x92\x01\xbb",
                                           28};
 
-/// Asks as a good client and tells whether it was served as one, in time.
-bool serves_a_good_client(const std::string& address, milliseconds time_max);
+/// Asks as a good client. Says what was wrong with the answer, or with its time; "": nothing.
+std::string fault_of_a_good_answer(const std::string& address, milliseconds time_max);
 
 }  // namespace support
