@@ -81,7 +81,7 @@ TEST_CASE("a header that arrives byte by byte gives the same, whatever follows i
                 const std::string all = std::string{header} + "payload";
                 for (const char byte : all) {
                     co_await conn.write(std::string_view{&byte, 1});
-                    co_await sleep_for(1ms);
+                    co_await support::settle();
                 }
                 conn.shutdown();
                 std::string answer;
@@ -102,7 +102,7 @@ TEST_CASE("every split of header and payload gives the same", "[middleware]")
                 for (std::size_t split = 1; split < all.size(); ++split) {
                     connection conn = co_await connect(address);
                     co_await conn.write(std::string_view{all}.substr(0, split));
-                    co_await sleep_for(1ms);
+                    co_await support::settle();
                     co_await conn.write(std::string_view{all}.substr(split));
                     conn.shutdown();
                     std::string answer;
@@ -299,7 +299,7 @@ TEST_CASE("thousands of peers that sent one byte hold no buffer of the pool", "[
                 tricklers.push_back(co_await connect(address));
                 co_await tricklers.back().write("P");
             }
-            co_await sleep_for(20ms);
+            co_await support::settle();
             buffer_pool& pool = runtime::current().io().buffers();
             CHECK(pool.available() == pool.count());
             const std::string good = co_await ask(address, std::string{v1});

@@ -197,7 +197,7 @@ TEST_CASE("read_until finds a delimiter that arrives in pieces", "[net]")
         writer.spawn([](connection& to) -> task<> {
             for (const char byte : std::string_view{"one\rtwo\r\nthree"}) {
                 co_await to.write(std::string_view{&byte, 1});
-                co_await sleep_for(1ms);
+                co_await support::settle();
             }
         }(pair.client));
         const std::string line = co_await pair.server.read_until("\r\n", 100);

@@ -110,7 +110,7 @@ TEST_CASE("connections that arrive between accepts are kept, and closed with the
             const connection first = co_await at.accept();
             for (int i = 0; i < 20; ++i)
                 clients.push_back(co_await connect(at.local()));
-            co_await sleep_for(5ms);
+            co_await support::settle();
             for (int i = 0; i < 10; ++i) {
                 const connection next = co_await at.accept();
                 CHECK(next.peer() == clients[static_cast<std::size_t>(i) + 1].local());
@@ -136,7 +136,7 @@ TEST_CASE("a closed listener's port is free at once", "[net]")
             connection client = co_await connect(address);
             const connection server = co_await at.accept();
         }
-        co_await sleep_for(5ms);
+        co_await support::settle();
         const listener again = listener::bind(address);
         CHECK(again.local() == address);
     });

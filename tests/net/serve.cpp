@@ -117,7 +117,7 @@ TEST_CASE("connections beyond handshakes_max are refused, those inside are not d
                 std::deque<connection> silent;
                 for (int i = 0; i < 3; ++i)
                     silent.push_back(co_await connect(address));
-                co_await sleep_for(20ms);
+                co_await support::settle();
                 connection fourth = co_await connect(address);
                 const bool reset = co_await was_reset(fourth);
                 CHECK(reset);

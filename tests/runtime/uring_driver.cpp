@@ -148,7 +148,7 @@ TEST_CASE("more submissions in a turn than the ring has room for are all carried
                     count += got.text() == "x";
                 }(pair.server, received));
             }
-            co_await sleep_for(1ms);
+            co_await support::settle();
             for (auto& pair : pairs)
                 co_await pair.client.write("x");
             co_await readers.join();

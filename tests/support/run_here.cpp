@@ -2,6 +2,8 @@
 
 #include "run_server.hpp"
 
+#include <whence/coro/yield.hpp>
+
 #include <catch2/catch_test_macros.hpp>
 
 #include <cstdio>
@@ -53,6 +55,15 @@ void leak_check::nothing_left() const
     CHECK(frames_in_use().frames == frames_.frames);
     CHECK(frames_in_use().bytes == frames_.bytes);
     CHECK(open_descriptors() == descriptors_);
+}
+
+task<> settle()
+{
+    // Loopback delivers inside the sender's call; a message takes a few turns through server,
+    // handler and back.
+    constexpr int turns = 50;
+    for (int i = 0; i < turns; ++i)
+        co_await yield{};
 }
 
 task<connected_pair> connect_pair()

@@ -83,6 +83,9 @@ void run_with_every_fault(Body body)
     }
 }
 
+/// Lets the runtime turn until all that is under way on loopback has arrived.
+whence::task<> settle();
+
 /// Holds both ends of one TCP connection on loopback.
 struct connected_pair {
     whence::connection client;
