@@ -151,31 +151,27 @@ TEST_CASE("a good client is answered at once while 50 bad ones go on", "[bad_inp
         CHECK_FALSE(one.wait_readable(milliseconds{0}));
 }
 
-TEST_CASE("5,000 refusals are told in far fewer lines and a count", "[bad_input]")
+TEST_CASE("a storm of refusals is told in far fewer lines and a count", "[bad_input]")
 {
     constexpr std::size_t storm = 5'000;
     whoami_server server{trusting()};
     for (std::size_t i = 0; i < storm; ++i)
         be_refused(server.address());
-    // Of the following ones, some line is let through soon, and all before it are accounted for.
-    std::size_t made = storm;
-    bool told = false;
-    for (const auto until = steady::now() + step_time_max; !told && steady::now() < until;) {
-        const std::string who = be_refused(server.address());
-        ++made;
-        told = !server.refusal_of(who, milliseconds{100}).empty();
-    }
-    REQUIRE(told);
-    const auto lines = server.program().error_lines();
-    std::size_t told_one_by_one = 0;
-    std::size_t told_by_count = 0;
-    for (const std::string& line : lines) {
-        const json said = json::parse(line);
-        if (said.at("event") == "refused")
-            ++told_one_by_one;
-        else if (said.at("event") == "log_rate_limited")
-            told_by_count += said.at("count").get<std::size_t>();
-    }
-    CHECK(lines.size() < storm / 2);
-    CHECK(told_one_by_one + told_by_count == made);
+    // The count comes by itself, soon after the last refusal.
+    const auto told = [&server] {
+        std::size_t refusals = 0;
+        for (const std::string& line : server.program().error_lines()) {
+            const json said = json::parse(line);
+            if (said.at("event") == "refused")
+                ++refusals;
+            else if (said.at("event") == "log_rate_limited")
+                refusals += said.at("count").get<std::size_t>();
+        }
+        return refusals;
+    };
+    const auto until = steady::now() + step_time_max;
+    while (told() != storm && steady::now() < until)
+        std::this_thread::yield();
+    CHECK(told() == storm);
+    CHECK(server.program().error_lines().size() < storm / 2);
 }

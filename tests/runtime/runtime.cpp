@@ -52,8 +52,8 @@ TEST_CASE("the clock is read at most once per turn", "[runtime]")
 {
     run_here([]() -> task<> {
         const time_point first = now();
-        volatile int spin = 0;
-        for (int i = 0; i < 1'000'000; ++i)
+        volatile unsigned spin = 0;
+        for (unsigned i = 0; i < 1'000'000; ++i)
             spin = spin + i;
         CHECK(now() == first);
         co_await sleep_for(1ms);

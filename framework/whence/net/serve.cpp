@@ -59,7 +59,7 @@ task<> server::accept_from(listener& from)
         } else if (accepted.error() == std::errc::operation_canceled) {
             co_return;
         } else if (!peer_has_gone(accepted.error())) {
-            runtime::current().report(json_line("accept_failed")
+            runtime::current().reports().line(json_line("accept_failed")
                                           .add("local", from.local())
                                           .add("error", accepted.error().message()));
             pause = true;
@@ -104,13 +104,6 @@ internal::spawned server::session(connection conn)
 /// Deals with the exception that ended a session: it concerns this connection only.
 void server::end_badly(connection& conn) noexcept
 {
-    const auto failed = [&conn](const char* what) {
-        runtime::current().report(json_line("session_failed")
-                                      .add("client", conn.client())
-                                      .add("peer", conn.peer())
-                                      .add("local", conn.local())
-                                      .add("error", what));
-    };
     try {
         throw;
     } catch (const cancelled&) {
@@ -119,11 +112,11 @@ void server::end_badly(connection& conn) noexcept
         refuse(conn, refusal.why());
     } catch (const std::system_error& error) {
         if (!peer_has_gone(error.code()))
-            failed(error.what());
+            report_failure(conn, error.what());
     } catch (const std::exception& error) {
-        failed(error.what());
+        report_failure(conn, error.what());
     } catch (...) {
-        failed("an exception of unknown type");
+        report_failure(conn, "an exception of unknown type");
     }
     conn.abort();
 }

@@ -8,10 +8,6 @@ constexpr nanoseconds flush_time_max = 1s;  // for log lines, once everything el
 constexpr int stdout_fd = 1;
 constexpr int stderr_fd = 2;
 
-// A storm of bad connections must not turn into a storm of log lines.
-constexpr u32 reports_per_second = 100;
-constexpr u32 reports_burst = 500;
-
 /// Makes a runtime the thread's own while it runs; the one before comes back afterwards, so that a
 /// simulation can host several.
 class running_here {
@@ -41,22 +37,13 @@ runtime::runtime() : runtime(open_uring_driver()) {}
 
 runtime::runtime(std::unique_ptr<driver> io)
     : loop(io->now()), io_(std::move(io)), errors_(*io_, stderr_fd), output_(*io_, stdout_fd),
-      reports_(reports_per_second, reports_burst)
+      reports_(errors_)
 {}
 
 runtime::~runtime()
 {
     output_.flush(flush_time_max);
     errors_.flush(flush_time_max);
-}
-
-void runtime::report(const json_object& line)
-{
-    if (!reports_.pass(now()))
-        return;
-    if (const u64 held_back = reports_.take_held_back())
-        errors_.line(json_line("log_rate_limited").add("count", held_back).text());
-    errors_.line(line.text());
 }
 
 void runtime::run(task<> main)
@@ -72,6 +59,7 @@ void runtime::run(task<> main)
     }(std::move(main), failure));
     while (root_.size() != 0)
         turn();
+    reports_.tell_held_back();
     if (failure)
         std::rethrow_exception(failure);
 }

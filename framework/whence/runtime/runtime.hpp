@@ -2,9 +2,8 @@
 
 #include <whence/coro/event.hpp>
 #include <whence/coro/scope.hpp>
-#include <whence/runtime/json_line.hpp>
 #include <whence/runtime/log_sink.hpp>
-#include <whence/runtime/rate_limit.hpp>
+#include <whence/runtime/report_log.hpp>
 
 namespace whence {
 
@@ -39,9 +38,8 @@ public:
     /// Take log lines for stderr and stdout.
     log_sink& errors() noexcept { return errors_; }
     log_sink& output() noexcept { return output_; }
-    /// Logs an event that strangers can cause, on stderr: a storm of them is cut down to some lines
-    /// a second and their count.
-    void report(const json_object& line);
+    /// Takes events that strangers can cause, for stderr, at a limited rate.
+    report_log& reports() noexcept { return reports_; }
 
     /// Tells, a line each, where all strands wait.
     std::string dump_tasks();
@@ -53,7 +51,7 @@ private:
     std::unique_ptr<driver> io_;
     log_sink errors_;
     log_sink output_;
-    rate_limit reports_;
+    report_log reports_;
     event drain_;
     event hangup_;
     scope root_{scope::root_tag{}};

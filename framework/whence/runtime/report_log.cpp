@@ -1,0 +1,47 @@
+#include <whence/runtime/report_log.hpp>
+
+#include <whence/coro/strand.hpp>
+
+namespace whence {
+
+namespace {
+
+constexpr u32 lines_per_second = 100;
+constexpr u32 lines_burst = 500;
+constexpr nanoseconds count_delay = 1s;
+
+}  // namespace
+
+report_log::report_log(log_sink& to) noexcept
+    : timer(&on_due), to_(to), limit_(lines_per_second, lines_burst)
+{}
+
+report_log::~report_log()
+{
+    expects(!armed(), "the runtime's end tells what was held back");
+}
+
+void report_log::line(const json_object& event)
+{
+    if (limit_.pass(now())) {
+        tell_held_back();
+        to_.line(event.text());
+    } else if (!armed()) {
+        ctx.running->timers().arm(*this, now() + count_delay);
+    }
+}
+
+void report_log::tell_held_back()
+{
+    if (armed())
+        ctx.running->timers().disarm(*this);
+    if (const u64 held_back = limit_.take_held_back())
+        to_.line(json_line("log_rate_limited").add("count", held_back).text());
+}
+
+void report_log::on_due(timer& self) noexcept
+{
+    static_cast<report_log&>(self).tell_held_back();
+}
+
+}  // namespace whence

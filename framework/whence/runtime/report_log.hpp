@@ -1,0 +1,30 @@
+#pragma once
+
+#include <whence/coro/timing_wheel.hpp>
+#include <whence/runtime/json_line.hpp>
+#include <whence/runtime/log_sink.hpp>
+#include <whence/runtime/rate_limit.hpp>
+
+namespace whence {
+
+/// Logs events that strangers can cause: a storm of them is cut down to some lines a second and
+/// their count, which is told a second later at the latest.
+/// limits: one thread, that of the runtime in which it logs.
+class report_log : timer {
+public:
+    explicit report_log(log_sink& to) noexcept;
+    ~report_log();
+
+    void line(const json_object& event);
+
+    /// Writes the count of what was held back, if anything was.
+    void tell_held_back();
+
+private:
+    static void on_due(timer& self) noexcept;
+
+    log_sink& to_;
+    rate_limit limit_;
+};
+
+}  // namespace whence
