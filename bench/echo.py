@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """How much processor time does an echo cost, compared with the least that a program on io_uring can do?
 
-usage: bench/echo.py BUILD_DIR [--rounds N] [--connections N,N...] [--size BYTES,BYTES...] [--seconds S]
+usage: ./dev bench echo [--rounds N] [--connections N,N...] [--size BYTES,BYTES...] [--seconds S]
 
 Servers: examples/echo; the baseline bench/echo_raw, started twice; bench/echo_asio (epoll). All share one
 core, the load has the other one. In every round they take turns in random order, a slice each; ratios are
@@ -20,7 +20,7 @@ import sys
 from contextlib import ExitStack
 from pathlib import Path
 
-from harness import Server, core_pair, print_machine, quartiles, spread, start_pinned
+from harness import Server, core_pair, quartiles, spread, start_pinned
 
 AA_RANGE = (0.97, 1.03)
 ATTEMPTS_MAX = 3
@@ -34,7 +34,7 @@ RAW, RAW_AGAIN, WHENCE, ASIO = "raw io_uring", "raw io_uring (A/A)", "whence", "
 def measure_slice(load, server, core, connections, size, seconds):
     """Loads one server for a while; gives nanoseconds per message and what the load saw."""
     process = start_pinned([load, server.address, "--connections", connections, "--size", size,
-                            "--seconds", seconds, "--server", server.pid], core,
+                            "--seconds", seconds, "--server", server.pid], {core},
                            stdout=subprocess.PIPE, text=True)
     output, _ = process.communicate(timeout=SLICE_SECONDS_MAX)
     if process.returncode != 0:
@@ -115,7 +115,6 @@ def main():
     parser.add_argument("--size", type=numbers, default=[64])
     parser.add_argument("--seconds", type=float, default=0.25, help="length of a slice")
     options = parser.parse_args()
-    print_machine(options.build_dir)
     good = [measure_setting(options.build_dir, options, connections, size)
             for size in options.size for connections in options.connections]
     sys.exit(0 if all(good) else 1)

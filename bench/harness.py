@@ -1,16 +1,17 @@
 """What the benchmark scripts share: servers under test, the machine's description, numbers as text."""
 
+import ctypes
 import os
 import platform
 import signal
 import socket
 import statistics
 import subprocess
-import sys
 import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
+PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
 START_SECONDS_MAX = 20
 STOP_SECONDS_MAX = 5
 
@@ -21,10 +22,14 @@ def core_pair():
     return cores[0], cores[-1]
 
 
-def start_pinned(command, core, **options):
-    """Starts a program on one core, in a session (hence an autogroup) of its own."""
-    process = subprocess.Popen([str(part) for part in command], start_new_session=True,
-                               preexec_fn=lambda: os.sched_setaffinity(0, {core}), **options)
+def start_pinned(command, cores, **options):
+    """Starts a program on these cores, in a session (hence an autogroup) of its own. It ends with us."""
+    def prepare():
+        os.sched_setaffinity(0, cores)
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+
+    process = subprocess.Popen([str(part) for part in command], start_new_session=True, preexec_fn=prepare,
+                               **options)
     try:
         # Between sessions `nice` does nothing: the scheduler weighs their groups.
         Path(f"/proc/{process.pid}/autogroup").write_text("-20")
@@ -44,7 +49,7 @@ class Server:
 
     def __init__(self, command, core, log=subprocess.DEVNULL):
         self.address = free_address()
-        self.process = start_pinned([*command, self.address], core, stdin=subprocess.DEVNULL,
+        self.process = start_pinned([*command, self.address], {core}, stdin=subprocess.DEVNULL,
                                     stdout=subprocess.DEVNULL, stderr=log)
         self.pid = self.process.pid
 
@@ -85,7 +90,7 @@ def first_line(*command):
     return (done.stdout.splitlines() or ["unknown"])[0]
 
 
-def print_machine(build_dir):
+def print_machine(build_dir, command):
     cpu = next((line.split(":", 1)[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines()
                 if line.startswith("model name")), platform.machine())
     cache = cached(build_dir)
@@ -95,8 +100,7 @@ def print_machine(build_dir):
     print(f"compiler  {first_line(cache['CMAKE_CXX_COMPILER'], '--version')}, {' '.join(flags.split())}")
     print(f"commit    {first_line('git', '-c', f'safe.directory={ROOT}', 'describe', '--always', '--dirty')}")
     print(f"date      {time.strftime('%Y-%m-%d %H:%M %Z')}, load {os.getloadavg()[0]:.1f}")
-    command = " ".join([os.path.relpath(sys.argv[0], ROOT), *sys.argv[1:]])
-    print(f"command   {command.replace(str(ROOT) + '/', '')}\n", flush=True)
+    print(f"command   {' '.join(command)}\n", flush=True)
 
 
 def quartiles(values):

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """How many instructions does an echo take outside of the kernel?
 
-usage: bench/instructions.py BUILD_DIR [--messages N] [--functions N]
+usage: ./dev bench instructions [--messages N] [--functions N]
 
 Each server runs under callgrind and echoes N messages to 64 connections, then 2N to another 64; the
 difference divided by N is the steady state, without start, accept and close. It is deterministic up to
@@ -17,7 +17,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from harness import Server, core_pair, print_machine, start_pinned
+from harness import Server, core_pair, start_pinned
 
 CONNECTIONS = 64
 RAW_MAX = 190      # a baseline that needs more is none
@@ -59,7 +59,7 @@ class Profile:
         """Echoes some messages; gives the dump's file."""
         if messages:
             client = start_pinned([load, self.server.address, "--connections", CONNECTIONS,
-                                   "--messages", messages], core_pair()[1], stdout=subprocess.DEVNULL)
+                                   "--messages", messages], {core_pair()[1]}, stdout=subprocess.DEVNULL)
             if client.wait(STEP_SECONDS_MAX) != 0:
                 raise RuntimeError("the load failed")
         wait_until_idle(self.server.pid)
@@ -115,7 +115,6 @@ def main():
     parser.add_argument("--messages", type=int, default=20_000)
     parser.add_argument("--functions", type=int, default=0, help="list this many of the dearest")
     options = parser.parse_args()
-    print_machine(options.build_dir)
     print(f"user instructions per echo, 64 B, {CONNECTIONS} connections, callgrind")
     print(f"  {'server':20} {'measured':>9}   limit   goal  stretch")
     good = True

@@ -7,16 +7,20 @@ NAME: one of the list below; OPTION: passed on to it (`echo --rounds 60`). What 
 written in docs/benchmarks.md.
 """
 
-import subprocess
 import sys
 import time
 from pathlib import Path
+
+from harness import core_pair, print_machine, start_pinned
 
 HERE = Path(__file__).resolve().parent
 
 # In this order: what is deterministic first, what wants a quiet machine last.
 BENCHMARKS = {
     "header": ["{build}/bench/header"],
+    "primitives": ["{build}/bench/primitives"],
+    "allocations": ["{build}/bench/allocations"],
+    "memory": ["{build}/bench/memory"],
     "instructions": [sys.executable, HERE / "instructions.py", "{build}"],
     "echo": [sys.executable, HERE / "echo.py", "{build}"],
 }
@@ -28,12 +32,14 @@ def main():
     build_dir, names = sys.argv[1], sys.argv[2:3] or list(BENCHMARKS)
     if names[0] not in BENCHMARKS:
         sys.exit(f"there is no benchmark '{names[0]}'; there are: {', '.join(BENCHMARKS)}")
+    print_machine(build_dir, ["./dev", "bench", *sys.argv[2:]])
+    cores = set(core_pair())
     outcomes = []
     for name in names:
         print(f"==== {name}", flush=True)
         begin = time.monotonic()
         command = [str(part).format(build=build_dir) for part in BENCHMARKS[name]]
-        status = subprocess.run([*command, *sys.argv[3:]]).returncode
+        status = start_pinned([*command, *sys.argv[3:]], cores).wait()
         outcomes.append((name, status, time.monotonic() - begin))
         print(flush=True)
     for name, status, seconds in outcomes:
