@@ -3,10 +3,10 @@
 
 usage: ./dev bench instructions [--messages N] [--functions N]
 
-Each server runs under callgrind and echoes N messages to 64 connections, then 2N to another 64; the
-difference divided by N is the steady state, without start, accept and close. It is deterministic up to
-about 20: how many messages share a turn of the loop depends on the client. Fails above the limit, on any
-machine; --functions shows where they go.
+Each server runs under callgrind and echoes N messages on 64 connections, several times over, with a dump
+after each: only the steady state counts, without start, accept and close. The median is deterministic up
+to about 10: how many messages share a turn of the loop depends on the client. Fails above the limit, on
+any machine; --functions shows where they go.
 """
 
 import argparse
@@ -23,7 +23,8 @@ CONNECTIONS = 64
 RAW_MAX = 190      # a baseline that needs more is none
 WHENCE_MAX = 500   # the limit
 WHENCE_GOAL, WHENCE_STRETCH = 420, 350
-IDLE_SECONDS = 0.3
+STEPS = 5
+IDLE_SECONDS = 0.2
 STEP_SECONDS_MAX = 120
 
 
@@ -45,39 +46,44 @@ def wait_until_idle(pid):
         time.sleep(IDLE_SECONDS)
 
 
-class Profile:
-    """Runs a server under callgrind and takes a dump per step."""
+def dump(server, number, out):
+    """Writes what has been counted since the last dump, and counts from zero."""
+    wait_until_idle(server.pid)
+    subprocess.run(["callgrind_control", "-d", str(server.pid)], check=True, capture_output=True,
+                   timeout=STEP_SECONDS_MAX)
+    return out.with_name(f"{out.name}.{number}")
 
-    def __init__(self, program, directory):
-        self.out = Path(directory) / f"{program.name}.callgrind"
-        valgrind = ["valgrind", "-q", "--tool=callgrind", f"--callgrind-out-file={self.out}",
-                    strip(program, directory)]
-        self.server = Server(valgrind, core_pair()[0], log=None)
-        self.steps = 0
 
-    def step(self, load, messages):
-        """Echoes some messages; gives the dump's file."""
-        if messages:
-            client = start_pinned([load, self.server.address, "--connections", CONNECTIONS,
-                                   "--messages", messages], {core_pair()[1]}, stdout=subprocess.DEVNULL)
-            if client.wait(STEP_SECONDS_MAX) != 0:
+def profile(program, load, messages, directory):
+    """Echoes under callgrind; gives a dump for each time."""
+    out = Path(directory) / "callgrind"
+    valgrind = ["valgrind", "-q", "--tool=callgrind", f"--callgrind-out-file={out}",
+                strip(program, directory)]
+    cores = core_pair()
+    with Server(valgrind, cores[0], log=None) as server:
+        client = start_pinned([load, server.address, "--connections", CONNECTIONS, "--messages", messages],
+                              {cores[1]}, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        dump(server, 1, out)  # the start and the accepts
+        dumps = []
+        for number in range(STEPS):
+            client.stdin.write("\n")
+            client.stdin.flush()
+            if not client.stdout.readline():
                 raise RuntimeError("the load failed")
-        wait_until_idle(self.server.pid)
-        subprocess.run(["callgrind_control", "-d", str(self.server.pid)], check=True, capture_output=True,
-                       timeout=STEP_SECONDS_MAX)
-        self.steps += 1
-        return self.out.with_name(f"{self.out.name}.{self.steps}")
+            dumps.append(dump(server, number + 2, out))
+        client.communicate(timeout=STEP_SECONDS_MAX)
+        return dumps
 
 
-def total(dump):
-    return int(re.search(r"^(?:totals|summary): (\d+)", dump.read_text(), re.M)[1])
+def total(dump_file):
+    return int(re.search(r"^(?:totals|summary): (\d+)", dump_file.read_text(), re.M)[1])
 
 
-def by_function(dump):
+def by_function(dump_file):
     """Each function's own instructions, from callgrind's file: a cost line belongs to the last fn=, but the
     one behind calls= is what the callee took."""
     names, costs, current, callee = {}, {}, "", False
-    for line in dump.read_text().splitlines():
+    for line in dump_file.read_text().splitlines():
         if name := re.match(r"c?fn=(\(\d+\))(?: (.*))?", line):
             names[name[1]] = name[2] or names[name[1]]
             if line.startswith("fn="):
@@ -91,28 +97,20 @@ def by_function(dump):
     return costs
 
 
-def cost_by_function(first, second, messages):
-    once, twice = by_function(first), by_function(second)
-    costs = (((twice[name] - once.get(name, 0)) / messages, name) for name in twice)
-    return sorted(costs, reverse=True)
-
-
 def measure(program, load, options):
-    """Instructions per echo, and what each function has of them."""
+    """The median of instructions per echo, and what each function has of them."""
     with tempfile.TemporaryDirectory() as directory:
-        profile = Profile(program, directory)
-        with profile.server:
-            profile.step(load, 0)  # what the start took
-            first = profile.step(load, options.messages)
-            second = profile.step(load, 2 * options.messages)
-        functions = cost_by_function(first, second, options.messages) if options.functions else []
-        return (total(second) - total(first)) / options.messages, functions
+        dumps = sorted(profile(program, load, options.messages, directory), key=total)
+        middle = dumps[len(dumps) // 2]
+        functions = sorted(((cost / options.messages, name) for name, cost in by_function(middle).items()),
+                           reverse=True)
+        return total(middle) / options.messages, functions
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("build_dir", type=Path)
-    parser.add_argument("--messages", type=int, default=20_000)
+    parser.add_argument("--messages", type=int, default=16_000)
     parser.add_argument("--functions", type=int, default=0, help="list this many of the dearest")
     options = parser.parse_args()
     print(f"user instructions per echo, 64 B, {CONNECTIONS} connections, callgrind")

@@ -6,7 +6,8 @@
 //              [--seconds SECONDS | --messages N] [--server PID]
 //
 // Prints one JSON line: messages, seconds, p50_us, p99_us, and with --server the processor time
-// that the server used meanwhile, server_ns. --messages counts all connections together.
+// that the server used meanwhile, server_ns. With --messages it echoes so many, on all connections
+// together, for every line that it reads, and answers each with a line; their number is exact.
 // Everything goes through one io_uring; the replies land in one buffer that nobody reads.
 
 #include <liburing.h>
@@ -109,39 +110,39 @@ public:
     clients(const clients&) = delete;
     clients& operator=(const clients&) = delete;
 
+    /// Sends a message on every connection; run_for() goes on from there.
     void start()
     {
         for (std::size_t i = 0; i < connections_.size(); ++i)
             send(i);
     }
 
-    /// Goes on for some time, or for some messages if `messages` is not 0; all have come back then.
-    histogram run(double seconds, std::uint64_t messages)
+    /// Echoes for a while; messages are under way when it ends.
+    histogram run_for(double seconds)
     {
         histogram latencies;
         const auto end = read_clock(CLOCK_MONOTONIC) + static_cast<std::uint64_t>(seconds * 1e9);
-        std::uint64_t to_send = messages > connections_.size() ? messages - connections_.size() : 0;
-        while (messages ? latencies.total() < messages : read_clock(CLOCK_MONOTONIC) < end) {
-            io_uring_submit_and_wait(&ring_, 1);
-            unsigned head = 0;
-            unsigned seen = 0;
-            io_uring_cqe* done = nullptr;
-            io_uring_for_each_cqe(&ring_, head, done)
-            {
-                ++seen;
-                const bool whole = static_cast<unsigned>(done->res) == wanted_.size;
-                if (!whole)
-                    fail("the connection ended", done->res < 0 ? -done->res : EPIPE);
-                const auto i = static_cast<std::size_t>(done->user_data);
+        while (read_clock(CLOCK_MONOTONIC) < end)
+            turn([&](std::size_t i) {
                 latencies.add(read_clock(CLOCK_MONOTONIC) - connections_[i].sent_at);
-                if (messages == 0 || to_send > 0) {
-                    to_send -= messages != 0;
+                send(i);
+            });
+        return latencies;
+    }
+
+    /// Echoes so many messages, at least one per connection; all have come back when it ends.
+    void echo(std::uint64_t messages)
+    {
+        std::uint64_t to_send = messages - connections_.size();
+        start();
+        for (std::uint64_t came_back = 0; came_back < messages;)
+            turn([&](std::size_t i) {
+                ++came_back;
+                if (to_send > 0) {
+                    --to_send;
                     send(i);
                 }
-            }
-            io_uring_cq_advance(&ring_, seen);
-        }
-        return latencies;
+            });
     }
 
 private:
@@ -185,6 +186,24 @@ private:
         io_uring_prep_recv(in, each.fd, reply_.data(), reply_.size(), MSG_WAITALL);
         in->ioprio |= IORING_RECVSEND_POLL_FIRST;
         in->user_data = i;
+    }
+
+    /// Waits for replies and calls `replied` with the connection of each.
+    template <class Replied>
+    void turn(Replied replied)
+    {
+        io_uring_submit_and_wait(&ring_, 1);
+        unsigned head = 0;
+        unsigned seen = 0;
+        io_uring_cqe* done = nullptr;
+        io_uring_for_each_cqe(&ring_, head, done)
+        {
+            ++seen;
+            if (static_cast<unsigned>(done->res) != wanted_.size)
+                fail("the connection ended", done->res < 0 ? -done->res : EPIPE);
+            replied(static_cast<std::size_t>(done->user_data));
+        }
+        io_uring_cq_advance(&ring_, seen);
     }
 
     const options& wanted_;
@@ -233,12 +252,20 @@ void allow_many_descriptors()
     setrlimit(RLIMIT_NOFILE, &files);
 }
 
-}  // namespace
-
-int main(int count, char** arguments)
+/// Echoes `messages` for every line of input, and answers each with a line.
+void echo_on_demand(const options& wanted)
 {
-    const options wanted = parse(count, arguments);
-    allow_many_descriptors();
+    clients all{wanted};
+    all.echo(wanted.connections);
+    while (std::getchar() == '\n') {
+        all.echo(wanted.messages);
+        std::printf("echoed\n");
+        std::fflush(stdout);
+    }
+}
+
+void echo_for_a_while(const options& wanted)
+{
     // The same sum as in /proc/PID/schedstat, but exact at the moment of the reading: there, a
     // running thread's time is as old as the last tick.
     clockid_t server_clock = CLOCK_PROCESS_CPUTIME_ID;
@@ -247,11 +274,10 @@ int main(int count, char** arguments)
 
     clients all{wanted};
     all.start();
-    if (wanted.messages == 0)
-        all.run(wanted.warm_up, 0);
+    all.run_for(wanted.warm_up);
     const std::uint64_t server_before = read_clock(server_clock);
     const std::uint64_t before = read_clock(CLOCK_MONOTONIC);
-    const histogram latencies = all.run(wanted.seconds, wanted.messages);
+    const histogram latencies = all.run_for(wanted.seconds);
     const std::uint64_t spent = read_clock(CLOCK_MONOTONIC) - before;
     const std::uint64_t server_spent = read_clock(server_clock) - server_before;
     std::printf("{\"messages\":%llu,\"seconds\":%.6f,\"p50_us\":%.1f,\"p99_us\":%.1f",
@@ -261,4 +287,16 @@ int main(int count, char** arguments)
     if (wanted.server != 0)
         std::printf(",\"server_ns\":%llu", static_cast<unsigned long long>(server_spent));
     std::printf("}\n");
+}
+
+}  // namespace
+
+int main(int count, char** arguments)
+{
+    const options wanted = parse(count, arguments);
+    allow_many_descriptors();
+    if (wanted.messages != 0)
+        echo_on_demand(wanted);
+    else
+        echo_for_a_while(wanted);
 }
