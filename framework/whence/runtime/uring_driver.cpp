@@ -349,8 +349,11 @@ private:
             }
             break;
         case verb::send:
-            if (result > 0 && send_rest(op, result))
+            if (result > 0 && static_cast<u32>(result) < op.size && send_rest(op, result))
                 return;
+            if (result > 0)
+                result += static_cast<int>(op.offset);
+            op.offset = 0;
             break;
         default:
             break;
@@ -365,20 +368,17 @@ private:
         complete(op, result);
     }
 
-    /// Goes on with a send that the kernel cut short, unless it was cancelled.
-    bool send_rest(operation& op, int& sent) noexcept
+    /// Goes on with a send that the kernel cut short, unless it was cancelled. `offset` counts what
+    /// the pieces before have sent.
+    bool send_rest(operation& op, int sent) noexcept
     {
-        // `offset` counts what earlier pieces have sent: the operation keeps its bytes.
+        if (op.state != operation_state::in_flight)
+            return false;
         op.offset += static_cast<u32>(sent);
         op.size -= static_cast<u32>(sent);
         op.data = static_cast<std::byte*>(op.data) + sent;
-        if (op.size != 0 && op.state == operation_state::in_flight) {
-            enter(op);
-            return true;
-        }
-        sent = static_cast<int>(op.offset);
-        op.offset = 0;
-        return false;
+        enter(op);
+        return true;
     }
 
     /// Deals with a receive that found no buffer. The first time it is armed again so that it takes
