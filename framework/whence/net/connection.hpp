@@ -141,8 +141,8 @@ protected:
         return start_wait(*on_.via_, waiter);
     }
 
-    bool start_reading(verb what, std::coroutine_handle<> waiter, void* data, std::size_t size)
-        noexcept
+    bool start_reading(verb what, std::coroutine_handle<> waiter, void* data,
+                       std::size_t size) noexcept
     {
         expects(!on_.reading_, "one strand reads from a connection at a time");
         on_.reading_ = true;
@@ -157,7 +157,7 @@ public:
     using io_awaiter::io_awaiter;
 
     bool await_ready() const noexcept { return !on_.queue_.empty(); }
-    bool await_suspend(std::coroutine_handle<> waiter) noexcept
+    [[gnu::always_inline]] bool await_suspend(std::coroutine_handle<> waiter) noexcept
     {
         return start_reading(verb::recv_pooled, waiter, nullptr, 0);
     }
@@ -195,7 +195,7 @@ public:
     fill_awaiter(connection& on, mutable_bytes room) noexcept : io_awaiter(on), room_(room) {}
 
     bool await_ready() const noexcept { return false; }
-    bool await_suspend(std::coroutine_handle<> waiter) noexcept
+    [[gnu::always_inline]] bool await_suspend(std::coroutine_handle<> waiter) noexcept
     {
         const verb what = room_.empty() ? verb::recv_pooled : verb::recv;
         return start_reading(what, waiter, room_.data(), room_.size());
@@ -212,7 +212,7 @@ public:
     read_awaiter(connection& on, mutable_bytes into) noexcept : io_awaiter(on), into_(into) {}
 
     bool await_ready() const noexcept { return into_.empty() || !on_.queue_.empty(); }
-    bool await_suspend(std::coroutine_handle<> waiter) noexcept
+    [[gnu::always_inline]] bool await_suspend(std::coroutine_handle<> waiter) noexcept
     {
         return start_reading(verb::recv, waiter, into_.data(), into_.size());
     }
@@ -228,7 +228,7 @@ public:
     write_awaiter(connection& on, const_bytes bytes) noexcept : io_awaiter(on), bytes_(bytes) {}
 
     bool await_ready() const noexcept { return bytes_.empty(); }
-    bool await_suspend(std::coroutine_handle<> waiter) noexcept
+    [[gnu::always_inline]] bool await_suspend(std::coroutine_handle<> waiter) noexcept
     {
         expects(!on_.writing_, "one strand writes to a connection at a time");
         on_.writing_ = true;
