@@ -10,7 +10,8 @@ endif()
 
 add_library(whence_options INTERFACE)
 target_compile_features(whence_options INTERFACE cxx_std_20)
-target_compile_options(whence_options INTERFACE -Wall -Wextra -Wpedantic -Wconversion -Wshadow)
+target_compile_options(whence_options INTERFACE -Wall -Wextra -Wpedantic -Wconversion -Wshadow
+    -Wnon-virtual-dtor)
 if(CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
     # Designated initialisers leave the other options at their defaults on purpose.
     target_compile_options(whence_options INTERFACE -Wno-missing-designated-field-initializers)

@@ -1,5 +1,5 @@
-// whoami: answers each client with one JSON line that tells whom the server takes it for, then sends
-// back every byte until the client stops talking.
+// whoami: answers each client with one JSON line that tells whom the server takes it for, then
+// sends back every byte until the client stops talking.
 //
 //   build/release/examples/whoami --listen 127.0.0.1:7000 --trust 127.0.0.1
 //   printf 'PROXY TCP4 203.0.113.7 198.51.100.1 4242 443\r\nhello' | nc -N 127.0.0.1 7000
@@ -35,13 +35,12 @@ std::string introduce(const connection& conn)
         .add("peer", conn.peer())
         .add("local", conn.local())
         .add("origin", to_string(conn.origin()));
-    if (const proxy_protocol::header* header = conn.header()) {
-        const proxy_protocol::header_view decoded = header->view();
-        answer.add("version", u64{decoded.version()})
-            .add("command", to_string(decoded.command()))
-            .add("family", to_string(decoded.family()))
-            .add("transport", to_string(decoded.transport()))
-            .add_json("tlvs", tlvs_text(decoded.tlvs()));
+    if (const auto header = conn.header()) {
+        answer.add("version", u64{header->version()})
+            .add("command", to_string(header->command()))
+            .add("family", to_string(header->family()))
+            .add("transport", to_string(header->transport()))
+            .add_json("tlvs", tlvs_text(header->tlvs()));
     } else {
         answer.add_json("version", "null")
             .add_json("command", "null")
@@ -64,6 +63,6 @@ task<> whoami(connection& conn)
 
 int main(int count, char** arguments)
 {
-    return examples::run_server(
-        count, arguments, "Tells each client where it comes from, then echoes.", whoami);
+    return examples::run_server(count, arguments,
+                                "Tells each client where it comes from, then echoes.", whoami);
 }

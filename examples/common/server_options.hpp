@@ -47,8 +47,7 @@ int run_server(int count, char** arguments, const std::string& description, Hand
 {
     const server_options options = parse_command_line(count, arguments, description);
     return whence::run([](const server_options& with, Handler last) -> whence::task<> {
-        auto serving =
-            whence::serve(open_listeners(with), with_layers(with, last), with.serve);
+        auto serving = whence::serve(open_listeners(with), with_layers(with, last), with.serve);
         co_await serving;
     }(options, handler));
 }

@@ -11,6 +11,7 @@
 #include <whence/coro/scope.hpp>
 #include <whence/coro/semaphore.hpp>
 #include <whence/coro/when_all.hpp>
+#include <whence/coro/yield.hpp>
 #include <whence/middleware/accept_header.hpp>
 #include <whence/middleware/access_log.hpp>
 #include <whence/middleware/pipeline.hpp>

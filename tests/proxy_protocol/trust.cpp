@@ -120,6 +120,17 @@ TEST_CASE("a trust table with a mistake does not start", "[proxy_protocol]")
     STATIC_REQUIRE_FALSE(std::is_default_constructible_v<trust_table>);
 }
 
+TEST_CASE("a trust table is written in place among options", "[proxy_protocol]")
+{
+    struct accept_options {
+        trust_table trust;
+        int other = 0;
+    };
+    const accept_options options{.trust = {"10.0.0.5", "10.0.0.6"}};
+    CHECK(options.trust.decide(peer("10.0.0.6:1")).outcome == trust_outcome::require);
+    CHECK(options.trust.decide(peer("10.0.0.7:1")).outcome == trust_outcome::refuse);
+}
+
 TEST_CASE("a trust table is built from configuration", "[proxy_protocol]")
 {
     const std::vector<std::string> sources{"10.0.0.5", "unix:uid=7"};

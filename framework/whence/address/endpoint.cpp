@@ -13,9 +13,7 @@ constexpr std::string_view unix_prefix = "unix:";
 
 std::string refusal(std::string_view text, std::string_view why, std::size_t where)
 {
-    std::string message;
-    json_text(message, text);
-    return message.append(": ").append(why).append(", at byte ") + std::to_string(where);
+    return quoted(text).append(": ").append(why).append(", at byte ") + std::to_string(where);
 }
 
 /// Bytes that print as themselves. '@' does only behind the first place, where it means abstract.
@@ -190,7 +188,7 @@ result<endpoint, std::string> endpoint::parse(std::string_view text)
 std::string_view endpoint::print(std::span<char, text_size_max> room) const noexcept
 {
     auto* at = room.data();
-    const auto* last = room.data() + room.size();
+    auto* const last = room.data() + room.size();
     const auto put = [&at](std::string_view text) { at = std::ranges::copy(text, at).out; };
     if (empty()) {
         put("-");
@@ -204,10 +202,10 @@ std::string_view endpoint::print(std::span<char, text_size_max> room) const noex
         put(address().print(text));
         if (scope_id_ != 0) {
             put("%");
-            at = std::to_chars(at, const_cast<char*>(last), scope_id_).ptr;
+            at = std::to_chars(at, last, scope_id_).ptr;
         }
         put(v6 ? "]:" : ":");
-        at = std::to_chars(at, const_cast<char*>(last), port_).ptr;
+        at = std::to_chars(at, last, port_).ptr;
     }
     return {room.data(), at};
 }

@@ -89,9 +89,12 @@ public:
         return owns_name() ? std::string_view{name(), name_size_} : std::string_view{};
     }
     /// Turns ::ffff:a.b.c.d into IPv4 and leaves everything else alone.
-    endpoint canonical() const
+    endpoint canonical() const& { return endpoint{*this}.canonical(); }
+    endpoint canonical() &&
     {
-        return is_ip() && address().is_v4_mapped() ? endpoint{address().canonical(), port_} : *this;
+        if (is_ip() && address().is_v4_mapped())
+            return {address().canonical(), port_};
+        return std::move(*this);
     }
 
     friend bool operator==(const endpoint& a, const endpoint& b) noexcept { return a <=> b == 0; }

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <utility>
 
 namespace whence {
 namespace {
@@ -151,45 +152,45 @@ const char* ip_address::scan_v6(const char* first, const char* last, ip_address&
     const auto double_colon = [last](const char* p) {
         return last - p >= 2 && p[0] == ':' && p[1] == ':';
     };
-    groups head;  // before "::", or all there are
-    groups tail;  // behind it
+    groups head;  // what stood before "::"
+    groups read;  // since then, or since the start
     bool gap = double_colon(at);
     if (gap)
         at += 2;
-    while (head.count + tail.count < 8) {
-        auto& side = gap ? tail : head;
+    while (head.count + read.count < 8) {
         const auto* begin = at;
         unsigned value = 0;
         for (unsigned digit; at != last && (digit = hex_value(*at)) != not_hex; ++at)
             value = value << 4 | digit;
-        if (at == begin && gap && tail.count == 0)
+        if (at == begin && gap && read.count == 0)
             break;  // nothing follows "::"
         if (at == begin || at - begin > 4)
             return nullptr;
         if (at != last && *at == '.') {
             u32 quad = 0;
-            at = head.count + tail.count <= 6 ? scan_dotted_quad(begin, last, quad) : nullptr;
+            at = head.count + read.count <= 6 ? scan_dotted_quad(begin, last, quad) : nullptr;
             if (at == nullptr)
                 return nullptr;
-            side.add(quad >> 16);
-            side.add(quad & 0xffff);
+            read.add(quad >> 16);
+            read.add(quad & 0xffff);
             break;
         }
-        side.add(value);
-        if (head.count + tail.count == 8 || at == last || *at != ':')
+        read.add(value);
+        if (head.count + read.count == 8 || at == last || *at != ':')
             break;
         if (double_colon(at)) {
             if (gap)
                 return nullptr;
             gap = true;
+            head = std::exchange(read, {});
             ++at;
         }
         ++at;
     }
-    if (gap == (head.count + tail.count == 8))
+    if (gap == (head.count + read.count == 8))
         return nullptr;
     head.shift(8 - head.count);
-    out = ip_address{head.high | tail.high, head.low | tail.low, false};
+    out = ip_address{head.high | read.high, head.low | read.low, false};
     return at;
 }
 
@@ -200,10 +201,8 @@ result<ip_address, std::string> ip_address::parse(std::string_view text)
     ip_address address;
     if ((v6 ? scan_v6 : scan_v4)(text.data(), last, address) == last && !text.empty())
         return address;
-    std::string message;
-    json_text(message, text);
-    return message + (v6 ? ": not an IPv6 address"
-                         : ": not an IPv4 address (four numbers 0 to 255, no leading zeros)");
+    return quoted(text) + (v6 ? ": not an IPv6 address"
+                              : ": not an IPv4 address (four numbers 0 to 255, no leading zeros)");
 }
 
 std::string_view ip_address::print(std::span<char, text_size_max> room) const noexcept

@@ -20,13 +20,11 @@ result<network, std::string> network::parse(std::string_view text)
         prefix_bits = static_cast<u8>(*number);
     }
     const auto first = address->leading(prefix_bits);
-    if (first != *address) {
-        std::string message;
-        json_text(message, text);
-        return message + ": bits set behind the prefix; did you mean " +
-               to_string(network{first, prefix_bits}) + "?";
-    }
-    return network{first, prefix_bits};
+    const network meant{first, prefix_bits};
+    if (first != *address)
+        return quoted(text) + ": bits set behind the prefix; did you mean " + to_string(meant) +
+               "?";
+    return meant;
 }
 
 std::string to_string(const network& value)

@@ -30,30 +30,23 @@ constexpr auto size_units = std::to_array<unit>({
     {"", 1},
 });
 
-std::string refusal(std::string_view text, std::string_view why)
-{
-    std::string message;
-    json_text(message, text);
-    return message.append(": ").append(why);
-}
-
 result<u64, std::string> parse_quantity(std::string_view text, std::span<const unit> units,
                                         u64 value_max)
 {
     const auto digits = std::min(text.find_first_not_of("0123456789"), text.size());
     const auto found = std::ranges::find(units, text.substr(digits), &unit::name);
     if (digits == 0)
-        return refusal(text, "must begin with a number");
+        return quoted(text) + ": must begin with a number";
     if (found == units.end()) {
         std::string names;
         for (const auto& known : units)
             if (!known.name.empty())
                 names.append(" ").append(known.name);
-        return refusal(text, "the unit must be one of" + names);
+        return quoted(text) + ": the unit must be one of" + names;
     }
     auto number = parse_number(text.substr(0, digits), value_max / found->factor);
     if (!number)
-        return refusal(text, "is too large");
+        return quoted(text) + ": is too large";
     return *number * found->factor;
 }
 
@@ -102,9 +95,9 @@ result<u64, std::string> parse_number(std::string_view text, u64 value_max)
     const auto* last = text.data() + text.size();
     const auto read = std::from_chars(text.data(), last, value);
     if (read.ec == std::errc::invalid_argument || read.ptr != last)
-        return refusal(text, "must be a whole number");
+        return quoted(text) + ": must be a whole number";
     if (read.ec != std::errc{} || value > value_max)
-        return refusal(text, "must be at most " + std::to_string(value_max));
+        return quoted(text) + ": must be at most " + std::to_string(value_max);
     return value;
 }
 
@@ -123,13 +116,13 @@ std::string hex_text(const_bytes bytes)
 result<std::vector<std::byte>, std::string> parse_hex(std::string_view text)
 {
     if (text.size() % 2 != 0)
-        return refusal(text, "must have an even number of hexadecimal digits");
+        return quoted(text) + ": must have an even number of hexadecimal digits";
     std::vector<std::byte> bytes(text.size() / 2);
     for (std::size_t i = 0; i < bytes.size(); ++i) {
         u8 value = 0;
         const auto* first = text.data() + 2 * i;
         if (std::from_chars(first, first + 2, value, 16).ptr != first + 2)
-            return refusal(text, "must be hexadecimal digits");
+            return quoted(text) + ": must be hexadecimal digits";
         bytes[i] = std::byte{value};
     }
     return bytes;
@@ -185,6 +178,13 @@ void json_text(std::string& out, std::string_view text)
         text.remove_prefix(std::max<std::size_t>(size, 1));
     }
     out += '"';
+}
+
+std::string quoted(std::string_view text)
+{
+    std::string out;
+    json_text(out, text);
+    return out;
 }
 
 }  // namespace whence

@@ -48,6 +48,9 @@ std::size_t utf8_size(std::string_view text) noexcept;
 /// result is valid whatever a peer sent; six times the size of `text` at most, plus two.
 void json_text(std::string& out, std::string_view text);
 
+/// Quotes `text` for a message, as a JSON string.
+std::string quoted(std::string_view text);
+
 /// Views bytes as characters, and characters as bytes.
 inline std::string_view as_text(const_bytes bytes) noexcept
 {

@@ -27,6 +27,7 @@ protected:
 private:
     void enter() noexcept;
     void stop_strands() noexcept override;
+    void describe_strands(std::string&, unsigned) override {}  // its strand is its scope's
     static void on_due(timer& self) noexcept;
 
     strand* inside_;

@@ -1,20 +1,11 @@
 #include <whence/coro/frame_pool.hpp>
 
+#include <whence/base/sanitizer.hpp>
+
 #include <array>
 #include <mutex>
 #include <new>
 #include <utility>
-
-#if defined(__SANITIZE_ADDRESS__)
-#define WHENCE_POOL_FRAMES 0
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define WHENCE_POOL_FRAMES 0
-#endif
-#endif
-#ifndef WHENCE_POOL_FRAMES
-#define WHENCE_POOL_FRAMES 1
-#endif
 
 namespace whence {
 
@@ -95,7 +86,7 @@ void* allocate_frame(std::size_t size)
 {
     const std::size_t index = (size - 1) / class_bytes;
     void* frame = nullptr;
-    if (!WHENCE_POOL_FRAMES || index >= classes) {
+    if (address_sanitizer || index >= classes) {
         frame = ::operator new(size);
     } else if (free_frame_link* head = lists.heads[index]) [[likely]] {
         lists.heads[index] = head->next;
@@ -113,7 +104,7 @@ void free_frame(void* frame, std::size_t size) noexcept
     const std::size_t index = (size - 1) / class_bytes;
     --usage.frames;
     usage.bytes -= static_cast<std::int64_t>((index + 1) * class_bytes);
-    if (!WHENCE_POOL_FRAMES || index >= classes) {
+    if (address_sanitizer || index >= classes) {
         ::operator delete(frame);
         return;
     }

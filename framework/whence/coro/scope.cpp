@@ -49,6 +49,12 @@ bool is_cancelled(const std::exception_ptr& error) noexcept
 
 }  // namespace
 
+void cancel_scope::describe(std::string& out, unsigned depth)
+{
+    describe_strands(out, depth);
+    children_.for_each([&](cancel_scope& child) { child.describe(out, depth + 1); });
+}
+
 scope::scope() noexcept : cancel_scope(innermost_of_current()) {}
 
 scope::~scope()
@@ -111,6 +117,18 @@ void scope::stop_strands() noexcept
             return;
         child.stopped = true;
         whence::cancel(child);
+    });
+}
+
+void scope::describe_strands(std::string& out, unsigned depth)
+{
+    strands_.for_each([&](const strand& child) {
+        out.append(std::size_t{2} * depth, ' ');
+        out += child.where.file_name() + (":" + std::to_string(child.where.line()));
+        out += child.state == operation_state::ready ? " ready" : " waits";
+        out += child.stopped ? ", stopped, in " : " in ";
+        out += child.where.function_name();
+        out += '\n';
     });
 }
 

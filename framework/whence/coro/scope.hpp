@@ -3,6 +3,7 @@
 #include <whence/coro/task.hpp>
 
 #include <exception>
+#include <string>
 
 namespace whence {
 
@@ -18,6 +19,9 @@ public:
     void stop() noexcept;
     bool stopped() const noexcept { return stopped_; }
 
+    /// Appends a line for each strand below: where it waits, indented by its depth in the tree.
+    void describe(std::string& out, unsigned depth = 0);
+
 protected:
     /// A child of `parent`, stopped if that is.
     explicit cancel_scope(cancel_scope* parent) noexcept;
@@ -26,6 +30,7 @@ protected:
 private:
     friend class intrusive_list<cancel_scope>;
     virtual void stop_strands() noexcept = 0;
+    virtual void describe_strands(std::string& out, unsigned depth) = 0;
 
 protected:
     cancel_scope* parent_;
@@ -111,6 +116,7 @@ private:
     friend void run_ready() noexcept;
     friend struct internal::spawned::promise_type;
     void stop_strands() noexcept override;
+    void describe_strands(std::string& out, unsigned depth) override;
     void submit(operation& op) noexcept override;
     void cancel(operation& op) noexcept override;
     void child_failed(std::exception_ptr error) noexcept;

@@ -35,15 +35,15 @@ verdict refusal_at_end(const connection& conn)
 {
     if (conn.buffered().empty())
         return verdict::refuse_quietly("closed");
-    return verdict::refuse(truncated, "the stream ended after " +
-                                          std::to_string(conn.buffered().size()) + " bytes");
+    return verdict::refuse(truncated, "after " + std::to_string(conn.buffered().size()) +
+                                              " bytes of the header");
 }
 
 verdict refusal_after(const std::error_code& error, bool expired, const connection& conn)
 {
     if (expired)
-        return verdict::refuse(too_late, std::to_string(conn.buffered().size()) +
-                                             " bytes of the header had come");
+        return verdict::refuse(too_late, "after " + std::to_string(conn.buffered().size()) +
+                                             " bytes of the header");
     return verdict::refuse_quietly(error == std::errc::operation_canceled ? "draining" : "reset");
 }
 

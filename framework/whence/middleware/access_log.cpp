@@ -49,8 +49,7 @@ void access_log::record::write() const
         .add("local", conn_.local())
         .add("origin", to_string(conn_.origin()))
         .add("duration_ms",
-             static_cast<u64>(
-                 std::chrono::floor<milliseconds>(now() - conn_.made_at()).count()))
+             static_cast<u64>(std::chrono::floor<milliseconds>(now() - conn_.made_at()).count()))
         .add("outcome", outcome);
     (to_ == log_stream::standard_output ? here.output() : here.errors()).line(line.text());
 }

@@ -10,7 +10,9 @@ namespace whence {
 /// Is a layer that runs before the session and is gone when it starts.
 template <class Layer>
 concept gate = requires(const Layer& layer, connection& conn) {
-    { layer(conn) } -> std::same_as<task<verdict>>;
+    {
+        layer(conn)
+    } -> std::same_as<task<verdict>>;
 };
 
 namespace internal {
@@ -22,10 +24,13 @@ struct any_rest {
 
 }  // namespace internal
 
-/// Is a layer that surrounds the rest of a connection's life: a coroutine with a hole in the middle.
+/// Is a layer that surrounds the rest of a connection's life: a coroutine with a hole in the
+/// middle.
 template <class Layer>
 concept wrapper = requires(const Layer& layer, connection& conn, const internal::any_rest& next) {
-    { layer(conn, next) } -> std::same_as<task<>>;
+    {
+        layer(conn, next)
+    } -> std::same_as<task<>>;
 };
 
 namespace internal {
@@ -47,8 +52,7 @@ struct chain {
 
     explicit chain(Layer first, Rest... others)
         : layer(std::move(first)), rest(std::move(others)...)
-    {
-    }
+    {}
 
     task<> operator()(connection& conn) const
     {
@@ -156,8 +160,9 @@ private:
 };
 
 /// Composes layers and a handler, in the order in which the bytes of a connection meet them.
-/// shape: a gate is `task<verdict>(connection&)`, a wrapper `task<>(connection&, auto const& next)`,
-/// the handler `task<>(connection&)`; all callable when const, since all connections share them.
+/// shape: a gate is `task<verdict>(connection&)`, a wrapper `task<>(connection&, auto const&
+/// next)`, the handler `task<>(connection&)`; all callable when const, since all connections share
+/// them.
 template <class... Layers>
 auto pipeline(Layers... layers)
 {

@@ -66,7 +66,9 @@ public:
 /// Is the innermost layer: a function, or a function object, that serves one connection.
 template <class T>
 concept handler = requires(const T& serve, connection& conn) {
-    { serve(conn) } -> std::same_as<task<>>;
+    {
+        serve(conn)
+    } -> std::same_as<task<>>;
 };
 
 namespace internal {
@@ -86,7 +88,9 @@ private:
 /// Says what serve() takes: a handler, or something that becomes an application (a pipeline).
 template <class T>
 concept servable = handler<T> || requires(T made) {
-    { std::move(made).seal() } -> std::same_as<std::unique_ptr<const application>>;
+    {
+        std::move(made).seal()
+    } -> std::same_as<std::unique_ptr<const application>>;
 };
 
 /// Puts a servable where it stays while it serves.

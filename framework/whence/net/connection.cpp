@@ -8,22 +8,25 @@ namespace whence {
 std::string_view to_string(origin value) noexcept
 {
     switch (value) {
-    case origin::direct: return "direct";
-    case origin::proxied: return "proxied";
-    case origin::local: return "local";
-    case origin::unknown: return "unknown";
+    case origin::direct:
+        return "direct";
+    case origin::proxied:
+        return "proxied";
+    case origin::local:
+        return "local";
+    case origin::unknown:
+        return "unknown";
     }
     return "";
 }
 
 connection::connection(transport& via, int fd, endpoint peer, endpoint local) noexcept
     : via_(&via), fd_(fd), peer_(std::move(peer)), local_(std::move(local)), made_at_(now())
-{
-}
+{}
 
 connection::connection(connection&& other) noexcept
-    : via_(other.via_), fd_(std::exchange(other.fd_, -1)), origin_(other.origin_),
-      queue_(std::move(other.queue_)), peer_(std::move(other.peer_)),
+    : via_(other.via_), fd_(std::exchange(other.fd_, -1)), write_cut_(other.write_cut_),
+      origin_(other.origin_), queue_(std::move(other.queue_)), peer_(std::move(other.peer_)),
       local_(std::move(other.local_)), made_at_(other.made_at_), header_(std::move(other.header_))
 {
     expects(!other.reading_ && !other.writing_, "a connection is not moved while it is in use");
@@ -43,6 +46,8 @@ void connection::leave() noexcept
 
 void connection::close() noexcept
 {
+    if (write_cut_)
+        return abort();
     leave();
     if (fd_ >= 0)
         via_->close(std::exchange(fd_, -1));
@@ -63,12 +68,19 @@ void connection::shutdown() noexcept
 
 endpoint connection::client() const
 {
-    return origin_ == origin::proxied ? header_->view().source() : peer_;
+    return origin_ == origin::proxied ? header()->source() : peer_;
 }
 
 endpoint connection::server() const
 {
-    return origin_ == origin::proxied ? header_->view().destination() : local_;
+    return origin_ == origin::proxied ? header()->destination() : local_;
+}
+
+std::optional<proxy_protocol::header_view> connection::header() const
+{
+    if (!header_)
+        return std::nullopt;
+    return header_->view();
 }
 
 void connection::set_header(const proxy_protocol::header_view& header)

@@ -81,7 +81,8 @@ public:
 
     /// Ends our direction; the peer reads a clean end and may go on sending.
     void shutdown() noexcept;
-    /// Ends both directions: FIN after what was written, or RST if unread bytes wait.
+    /// Ends both directions: FIN after what was written; RST if unread bytes wait, or if a write was
+    /// cut short (the peer must not take a part for the whole).
     void close() noexcept;
     /// Ends both at once: RST.
     void abort() noexcept;
@@ -97,7 +98,8 @@ public:
     endpoint server() const;
     whence::origin origin() const noexcept { return origin_; }
     /// The decoded header, if there was one.
-    const proxy_protocol::header* header() const noexcept { return header_ ? &*header_ : nullptr; }
+    /// shape: views bytes that the connection owns.
+    std::optional<proxy_protocol::header_view> header() const;
 
     /// Takes over the header that a trusted peer sent; sets client(), server() and origin().
     /// limits: once: a second header is payload.
@@ -109,13 +111,13 @@ public:
 
 private:
     class io_awaiter;
-    int take_result() noexcept;
     void leave() noexcept;
 
     transport* via_;
     int fd_;
     bool reading_ = false;
     bool writing_ = false;
+    bool write_cut_ = false;
     whence::origin origin_ = whence::origin::direct;
     receive_queue queue_;
     endpoint peer_;
@@ -251,7 +253,7 @@ private:
         const int sent = ctx.current->result;
         if (sent == static_cast<int>(bytes_.size())) [[likely]]
             return 0;
-        // A part was sent before the cancellation came.
+        on_.write_cut_ = true;
         return sent < 0 ? -sent : ECANCELED;
     }
 

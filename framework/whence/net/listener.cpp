@@ -127,7 +127,10 @@ listener listener::bind(std::string_view local, const listen_options& options)
     return bind(*parsed, options);
 }
 
-const endpoint& listener::local() const noexcept { return acceptor_->local(); }
+const endpoint& listener::local() const noexcept
+{
+    return acceptor_->local();
+}
 
 listener::accept_awaiter listener::accept(std::source_location where) noexcept
 {
@@ -135,7 +138,10 @@ listener::accept_awaiter listener::accept(std::source_location where) noexcept
     return accept_awaiter{*acceptor_};
 }
 
-bool listener::accept_awaiter::await_ready() noexcept { return at_.take(accepted_); }
+bool listener::accept_awaiter::await_ready() noexcept
+{
+    return at_.take(accepted_);
+}
 
 bool listener::accept_awaiter::await_suspend(std::coroutine_handle<> waiter) noexcept
 {

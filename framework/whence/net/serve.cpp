@@ -29,8 +29,7 @@ class server {
 public:
     server(std::unique_ptr<const application> app, serve_options options)
         : app_(std::move(app)), options_(options)
-    {
-    }
+    {}
 
     task<> accept_from(listener& from);
     /// Ends what is at a gate now, and the sessions by drain_time_max.
@@ -61,8 +60,8 @@ task<> server::accept_from(listener& from)
             co_return;
         } else if (!peer_has_gone(accepted.error())) {
             runtime::current().report(json_line("accept_failed")
-                    .add("local", from.local())
-                    .add("error", accepted.error().message()));
+                                          .add("local", from.local())
+                                          .add("error", accepted.error().message()));
             pause = true;
         }
         if (pause)
@@ -107,15 +106,15 @@ void server::end_badly(connection& conn) noexcept
 {
     const auto failed = [&conn](const char* what) {
         runtime::current().report(json_line("session_failed")
-                .add("client", conn.client())
-                .add("peer", conn.peer())
-                .add("local", conn.local())
-                .add("error", what));
+                                      .add("client", conn.client())
+                                      .add("peer", conn.peer())
+                                      .add("local", conn.local())
+                                      .add("error", what));
     };
     try {
         throw;
     } catch (const cancelled&) {
-        // The server is shutting down, or the layer above has said why.
+        conn.close();  // the server is shutting down
     } catch (const refused& refusal) {
         refuse(conn, refusal.why());
     } catch (const std::system_error& error) {

@@ -77,10 +77,19 @@ socket_handle open_listening_socket(const endpoint& local, const listen_options&
     return opened;
 }
 
-socket_handle open_stream_socket(const endpoint& remote) { return open_socket(remote); }
+socket_handle open_stream_socket(const endpoint& remote)
+{
+    return open_socket(remote);
+}
 
-endpoint peer_of(int fd) { return ask(fd, ::getpeername); }
-endpoint local_of(int fd) { return ask(fd, ::getsockname); }
+endpoint peer_of(int fd)
+{
+    return ask(fd, ::getpeername);
+}
+endpoint local_of(int fd)
+{
+    return ask(fd, ::getsockname);
+}
 
 std::optional<peer_credentials> peer_credentials_of(int fd) noexcept
 {

@@ -45,7 +45,8 @@ socket_address to_socket_address(const endpoint& from) noexcept
                                          (terminated ? 1 : 0));
         break;
     }
-    case endpoint_kind::empty: break;
+    case endpoint_kind::empty:
+        break;
     }
     return to;
 }
@@ -75,7 +76,8 @@ endpoint from_socket_address(const socket_address& from)
             return endpoint::unix_abstract({un.sun_path + 1, size - 1});
         return endpoint::unix_path({un.sun_path, strnlen(un.sun_path, size)});
     }
-    default: return {};
+    default:
+        return {};
     }
 }
 

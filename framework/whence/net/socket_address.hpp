@@ -6,7 +6,7 @@
 
 namespace whence::internal {
 
-/// Holds an address as the kernel reads it. Not a public header: it brings the OS along.
+/// Holds an address as the kernel reads it. Not a public header: it brings the system's along.
 struct socket_address {
     sockaddr_storage storage{};
     socklen_t size = 0;

@@ -12,7 +12,6 @@ namespace {
 constexpr std::size_t entry_size_min = 3;
 constexpr std::size_t crc_entry_size = 7;
 constexpr std::size_t ssl_value_size_min = 5;
-constexpr std::string_view v2_signature{"\r\n\r\n\0\r\nQUIT\n", 12};
 
 /// Two endpoints in the one family that can carry both.
 struct address_pair {

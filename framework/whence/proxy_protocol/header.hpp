@@ -26,6 +26,10 @@ constexpr std::size_t address_block_size(family value) noexcept
     return sizes[static_cast<std::size_t>(value)];
 }
 
+/// Begin the two versions. Version 2's holds a NUL.
+inline constexpr std::string_view v1_signature = "PROXY";
+inline constexpr std::string_view v2_signature{"\r\n\r\n\0\r\nQUIT\n", 12};
+
 /// Bounds a version 1 line, CRLF included, and what precedes the length field of version 2.
 inline constexpr std::size_t v1_size_max = 107;
 inline constexpr std::size_t v2_fixed_size = 16;

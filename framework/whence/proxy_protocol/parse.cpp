@@ -18,9 +18,6 @@ namespace {
 
 using internal::fault;
 
-constexpr std::string_view v1_signature = "PROXY";
-constexpr std::string_view v2_signature{"\r\n\r\n\0\r\nQUIT\n", 12};
-
 bool begins_with(const_bytes bytes, std::string_view signature) noexcept
 {
     return bytes.size() >= signature.size() &&

@@ -199,7 +199,8 @@ parse_result parse_v1(const_bytes bytes, const parse_options& options) noexcept
         return wanting(v1_size_min - window.size());
     if (window[word_begin - 1] != ' ')
         return refused({parse_reason::v1_space, word_begin - 1});
-    switch (const auto kind = read_word(window.substr(word_begin))) {
+    const auto kind = read_word(window.substr(word_begin));
+    switch (kind) {
     case line_kind::undecided:
         return wanting(v1_size_min - window.size());
     case line_kind::wrong:
@@ -208,8 +209,9 @@ parse_result parse_v1(const_bytes bytes, const parse_options& options) noexcept
         return parse_unknown(window, options);
     case line_kind::tcp4:
     case line_kind::tcp6:
-        return parse_tcp(window, kind, options);
+        break;
     }
+    return parse_tcp(window, kind, options);
 }
 
 }  // namespace whence::proxy_protocol::internal

@@ -26,12 +26,8 @@ std::string_view to_string(trust_outcome value) noexcept
 }
 
 trust_table::trust_table(std::initializer_list<std::string_view> sources)
-{
-    for (const auto source : sources)
-        add(source, trust_outcome::require);
-    if (rules_.empty())
-        refuse_source("no source is named");
-}
+    : trust_table(std::vector<std::string>(sources.begin(), sources.end()))
+{}
 
 trust_table::trust_table(std::span<const std::string> sources)
 {
@@ -64,9 +60,9 @@ trust_table& trust_table::others(trust_outcome outcome) noexcept
 
 trust_decision trust_table::decide(const peer_identity& peer) const noexcept
 {
-    for (const auto& rule : rules_)
-        if (rule.names(peer))
-            return {rule.outcome, rule.text};
+    for (const auto& one : rules_)
+        if (one.names(peer))
+            return {one.outcome, one.text};
     return {others_, {}};
 }
 

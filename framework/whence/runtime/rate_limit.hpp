@@ -13,8 +13,7 @@ class rate_limit {
 public:
     rate_limit(u32 per_second, u32 burst) noexcept
         : per_second_(per_second), burst_(burst), left_(burst)
-    {
-    }
+    {}
 
     /// Tells whether one more may pass at `at`.
     bool pass(time_point at) noexcept

@@ -22,6 +22,8 @@ public:
         for (const int signal : {SIGINT, SIGTERM, SIGHUP})
             sigaddset(&wanted, signal);
         pthread_sigmask(SIG_BLOCK, &wanted, &before_);
+        // A log whose reader has gone is no reason to die; sockets never raise it here.
+        pipe_before_ = std::signal(SIGPIPE, SIG_IGN);
         fd_ = signalfd(-1, &wanted, SFD_CLOEXEC);
         if (fd_ < 0)
             throw std::system_error(errno, std::system_category(), "signalfd");
@@ -29,6 +31,7 @@ public:
     ~signal_source()
     {
         ::close(fd_);
+        std::signal(SIGPIPE, pipe_before_);
         pthread_sigmask(SIG_SETMASK, &before_, nullptr);
     }
     signal_source(const signal_source&) = delete;
@@ -39,6 +42,7 @@ public:
 private:
     int fd_;
     sigset_t before_;
+    void (*pipe_before_)(int);
 };
 
 /// Awaits one read from a descriptor that is no connection.

@@ -42,8 +42,7 @@ runtime::runtime() : runtime(open_uring_driver()) {}
 runtime::runtime(std::unique_ptr<driver> io)
     : loop(io->now()), io_(std::move(io)), errors_(*io_, stderr_fd), output_(*io_, stdout_fd),
       reports_(reports_per_second, reports_burst)
-{
-}
+{}
 
 runtime::~runtime()
 {
@@ -75,6 +74,13 @@ void runtime::run(task<> main)
         turn();
     if (failure)
         std::rethrow_exception(failure);
+}
+
+std::string runtime::dump_tasks()
+{
+    std::string out;
+    root_.describe(out);
+    return out;
 }
 
 void runtime::turn() noexcept

@@ -43,6 +43,9 @@ public:
     /// a second and their count.
     void report(const json_object& line);
 
+    /// Tells, a line each, where all strands wait.
+    std::string dump_tasks();
+
 private:
     time_point read_clock() noexcept override { return io_->now(); }
     void turn() noexcept;

@@ -2,13 +2,13 @@
 
 #include <whence/base/check.hpp>
 #include <whence/coro/strand.hpp>
+#include <whence/runtime/uring_driver_buffers.hpp>
 #include <whence/runtime/uring_unavailable.hpp>
 
 #include <liburing.h>
 
 #include <poll.h>
 #include <sys/eventfd.h>
-#include <sys/mman.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
@@ -17,20 +17,9 @@
 #include <cstring>
 #include <system_error>
 
-#if defined(__SANITIZE_ADDRESS__) || (defined(__has_feature) && __has_feature(address_sanitizer))
-#include <sanitizer/asan_interface.h>
-#define WHENCE_POISON(at, size) ASAN_POISON_MEMORY_REGION(at, size)
-#define WHENCE_UNPOISON(at, size) ASAN_UNPOISON_MEMORY_REGION(at, size)
-#else
-#define WHENCE_POISON(at, size) static_cast<void>(0)
-#define WHENCE_UNPOISON(at, size) static_cast<void>(0)
-#endif
-
 namespace whence {
 
 namespace {
-
-constexpr int buffer_group = 0;
 
 // operation::driver_flags
 constexpr u8 polled_first = 1;  // met an empty pool once and was armed again without a buffer
@@ -54,70 +43,13 @@ constexpr std::array<io_uring_sqe, verbs> forms = [] {
     at(verb::recv, IORING_OP_RECV);
     io_uring_sqe& pooled = at(verb::recv_pooled, IORING_OP_RECV);
     pooled.flags = IOSQE_BUFFER_SELECT;
-    pooled.buf_group = buffer_group;
+    pooled.buf_group = uring_buffers::group;
     at(verb::send, IORING_OP_SEND).msg_flags = MSG_WAITALL | MSG_NOSIGNAL;
     at(verb::read, IORING_OP_READ);
     at(verb::write, IORING_OP_WRITE);
     at(verb::poll_in, IORING_OP_POLL_ADD).poll32_events = POLLIN;
     return f;
 }();
-
-/// Lends buffers through a ring that the kernel reads: io_uring_setup_buf_ring(3).
-class uring_buffers final : public buffer_pool {
-public:
-    uring_buffers(io_uring& ring, std::byte* memory, const driver_options& options)
-        : buffer_pool(memory, options.buffers_count, options.buffer_size), ring_(ring),
-          memory_(memory), bytes_(std::size_t{options.buffers_count} * options.buffer_size),
-          mask_(io_uring_buf_ring_mask(options.buffers_count))
-    {
-        int error = 0;
-        shared_ = io_uring_setup_buf_ring(&ring_, options.buffers_count, buffer_group, 0, &error);
-        if (!shared_)
-            throw driver_unavailable(explain_uring_error(-error, "register a buffer ring"));
-        for (u32 id = 0; id < options.buffers_count; ++id)
-            give(static_cast<u16>(id));
-    }
-
-    ~uring_buffers() override
-    {
-        if (shared_)
-            io_uring_free_buf_ring(&ring_, shared_, count(), buffer_group);
-        WHENCE_UNPOISON(memory_, bytes_);
-        munmap(memory_, bytes_);
-    }
-
-    static std::byte* map(const driver_options& options)
-    {
-        const std::size_t bytes = std::size_t{options.buffers_count} * options.buffer_size;
-        void* memory =
-            mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-        if (memory == MAP_FAILED)
-            throw std::system_error(errno, std::system_category(), "mmap of the buffer pool");
-        return static_cast<std::byte*>(memory);
-    }
-
-    std::byte* take(u16 id, [[maybe_unused]] int size) noexcept
-    {
-        taken();
-        if (size > 0)
-            WHENCE_UNPOISON(at(id), static_cast<std::size_t>(size));
-        return at(id);
-    }
-
-private:
-    void give(u16 id) noexcept override
-    {
-        WHENCE_POISON(at(id), buffer_size());
-        io_uring_buf_ring_add(shared_, at(id), buffer_size(), id, mask_, 0);
-        io_uring_buf_ring_advance(shared_, 1);
-    }
-
-    io_uring& ring_;
-    std::byte* memory_;
-    std::size_t bytes_;
-    int mask_;
-    io_uring_buf_ring* shared_ = nullptr;
-};
 
 /// Is an io_uring from its opening to its end.
 struct open_ring : io_uring {

@@ -1,0 +1,33 @@
+#pragma once
+
+#include <whence/coro/errors.hpp>
+#include <whence/coro/strand.hpp>
+
+namespace whence {
+
+/// Lets every other strand that is ready run first, and the driver deliver.
+/// errors: cancelled.
+class [[nodiscard]] yield : carrier {
+public:
+    explicit yield(std::source_location where = std::source_location::current()) noexcept
+    {
+        note_wait(where);
+    }
+
+    bool await_ready() const noexcept { return false; }
+    bool await_suspend(std::coroutine_handle<> waiter) noexcept
+    {
+        return start_wait(*this, waiter);
+    }
+    void await_resume() const
+    {
+        if (ctx.current->result < 0)
+            throw_error(-ctx.current->result, "yield");
+    }
+
+private:
+    void submit(operation& op) noexcept override { complete(op, 0); }
+    void cancel(operation&) noexcept override {}
+};
+
+}  // namespace whence

@@ -1,0 +1,325 @@
+#include <whence/middleware/accept_header.hpp>
+
+#include "support/run_server.hpp"
+
+#include <whence/base/text.hpp>
+#include <whence/middleware/pipeline.hpp>
+
+#include <catch2/catch_test_macros.hpp>
+
+#include <unistd.h>
+
+#include <array>
+#include <deque>
+#include <string>
+
+using namespace whence;
+using proxy_protocol::accept;
+using proxy_protocol::trust_outcome;
+using proxy_protocol::trust_table;
+using support::ask;
+using support::connect_pair;
+using support::run_here;
+using support::with_server;
+
+namespace {
+
+/// Answers with origin and client, then echoes.
+task<> tell(connection& conn)
+{
+    std::string answer{to_string(conn.origin())};
+    if (conn.origin() == origin::proxied)
+        answer += " " + to_string(conn.client());
+    answer += "|";
+    co_await conn.write(answer);
+    while (auto got = co_await conn.receive())
+        co_await conn.write(got);
+}
+
+auto app_trusting(std::string_view who, proxy_protocol::header_limits limits = {})
+{
+    return pipeline(accept({.trust = {who}, .header = limits}), tell);
+}
+
+template <class App>
+std::string answer_to(std::string text, App app)
+{
+    std::string answer;
+    run_here([&]() -> task<> {
+        co_await with_server(std::move(app), [&](endpoint address) -> task<> {
+            answer = co_await ask(address, text);
+        });
+    });
+    return answer;
+}
+
+constexpr std::string_view v1 = "PROXY TCP4 203.0.113.7 198.51.100.1 4242 443\r\n";
+constexpr std::string_view v2{"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c\xcb\0\x71\x07\xc6\x33\x64\x01"
+                              "\x10\x92\x01\xbb",
+                              28};
+constexpr std::string_view v2_local{"\r\n\r\n\0\r\nQUIT\n\x20\0\0\0", 16};
+
+}  // namespace
+
+TEST_CASE("a trusted peer's header names the client; the payload stays", "[middleware]")
+{
+    CHECK(answer_to(std::string{v1} + "payload", app_trusting("127.0.0.1")) ==
+          "proxied 203.0.113.7:4242|payload");
+    CHECK(answer_to(std::string{v2} + "payload", app_trusting("127.0.0.0/8")) ==
+          "proxied 203.0.113.7:4242|payload");
+    CHECK(answer_to(std::string{v2_local} + "payload", app_trusting("127.0.0.1")) ==
+          "local|payload");
+    CHECK(answer_to("PROXY UNKNOWN\r\npayload", app_trusting("127.0.0.1")) == "unknown|payload");
+}
+
+TEST_CASE("a header that arrives byte by byte gives the same, whatever follows it", "[middleware]")
+{
+    run_here([]() -> task<> {
+        co_await with_server(app_trusting("127.0.0.1"), [](endpoint address) -> task<> {
+            for (const std::string_view header : {v1, v2}) {
+                connection conn = co_await connect(address);
+                const std::string all = std::string{header} + "payload";
+                for (const char byte : all) {
+                    co_await conn.write(std::string_view{&byte, 1});
+                    co_await sleep_for(1ms);
+                }
+                conn.shutdown();
+                std::string answer;
+                while (auto got = co_await conn.receive())
+                    answer += got.text();
+                CHECK(answer == "proxied 203.0.113.7:4242|payload");
+            }
+        });
+    });
+}
+
+TEST_CASE("every split of header and payload gives the same", "[middleware]")
+{
+    run_here([]() -> task<> {
+        co_await with_server(app_trusting("127.0.0.1"), [](endpoint address) -> task<> {
+            for (const std::string_view header : {v1, v2}) {
+                const std::string all = std::string{header} + "payload";
+                for (std::size_t split = 1; split < all.size(); ++split) {
+                    connection conn = co_await connect(address);
+                    co_await conn.write(std::string_view{all}.substr(0, split));
+                    co_await sleep_for(1ms);
+                    co_await conn.write(std::string_view{all}.substr(split));
+                    conn.shutdown();
+                    std::string answer;
+                    while (auto got = co_await conn.receive())
+                        answer += got.text();
+                    CHECK(answer == "proxied 203.0.113.7:4242|payload");
+                }
+            }
+        });
+    });
+}
+
+TEST_CASE("a second header is payload", "[middleware]")
+{
+    const std::string second = "PROXY TCP4 192.0.2.99 192.0.2.98 1 2\r\n";
+    CHECK(answer_to(std::string{v1} + second, app_trusting("127.0.0.1")) ==
+          "proxied 203.0.113.7:4242|" + second);
+    CHECK(answer_to(std::string{v2} + std::string{v2}, app_trusting("127.0.0.1")) ==
+          "proxied 203.0.113.7:4242|" + std::string{v2});
+}
+
+TEST_CASE("an untrusted peer is refused before a byte is read", "[middleware]")
+{
+    CHECK(answer_to(std::string{v1}, app_trusting("10.0.0.5")) == "reset");
+    CHECK(answer_to("", app_trusting("10.0.0.5")) == "reset");
+}
+
+TEST_CASE("served directly, not one byte is interpreted", "[middleware]")
+{
+    trust_table trust{"10.0.0.5"};
+    trust.others(trust_outcome::direct);
+    for (const std::string_view text : {v1, v2, std::string_view{"hello"}}) {
+        auto app = pipeline(accept({.trust = trust}), tell);
+        CHECK(answer_to(std::string{text}, std::move(app)) == "direct|" + std::string{text});
+    }
+}
+
+TEST_CASE("what is no header is refused as soon as that is certain", "[middleware]")
+{
+    run_here([]() -> task<> {
+        co_await with_server(app_trusting("127.0.0.1"), [](endpoint address) -> task<> {
+            for (const std::string_view bad :
+                 {std::string_view{"G"}, std::string_view{"PRI * HTTP/2.0"},
+                  std::string_view{"\x16\x03\x01"}, std::string_view{"PROXY TCP5 "},
+                  std::string_view{"\r\n\r\n\0\r\nQUIT\n\x31", 13}}) {
+                // No half-close: the refusal must not wait for more.
+                connection conn = co_await connect(address);
+                co_await conn.write(bad);
+                auto receiving = as_result(conn.receive());
+                const result<chunk> end = co_await receiving;
+                REQUIRE_FALSE(end.has_value());
+                CHECK(end.error() == std::errc::connection_reset);
+            }
+        });
+    });
+}
+
+TEST_CASE("an announced size beyond the limit is refused at byte 16", "[middleware]")
+{
+    run_here([]() -> task<> {
+        co_await with_server(app_trusting("127.0.0.1", {.size_max = 100}),
+                             [](endpoint address) -> task<> {
+                                 connection conn = co_await connect(address);
+                                 co_await conn.write(std::string_view{
+                                     "\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x65", 16});
+                                 auto receiving = as_result(conn.receive());
+                                 const result<chunk> end = co_await receiving;
+                                 CHECK_FALSE(end.has_value());
+                             });
+    });
+}
+
+TEST_CASE("silent and trickling peers are gone at the deadline", "[middleware]")
+{
+    run_here([]() -> task<> {
+        co_await with_server(
+            app_trusting("127.0.0.1", {.time_max = 100ms}), [](endpoint address) -> task<> {
+                const time_point start = now();
+                connection silent = co_await connect(address);
+                connection trickling = co_await connect(address);
+                scope trickle;
+                trickle.spawn([](connection& to) -> task<> {
+                    for (const char byte : v1) {
+                        auto writing = as_result(to.write(std::string_view{&byte, 1}));
+                        const std::error_code error = co_await writing;
+                        if (error)
+                            co_return;
+                        co_await sleep_for(20ms);
+                    }
+                }(trickling));
+                for (connection* conn : {&silent, &trickling}) {
+                    auto receiving = as_result(conn->receive());
+                    const result<chunk> end = co_await receiving;
+                    CHECK_FALSE(end.has_value());
+                }
+                CHECK(now() - start >= 99ms);
+                CHECK(now() - start < 5s);
+                trickle.stop();
+                co_await trickle.join();
+            });
+    });
+}
+
+TEST_CASE("a header larger than a pool buffer is read whole", "[middleware]")
+{
+    // v2, INET, one NOOP TLV of 9,000 bytes.
+    std::string header{"\r\n\r\n\0\r\nQUIT\n\x21\x11", 14};
+    const std::size_t length = 12 + 3 + 9000;
+    header += static_cast<char>(length >> 8);
+    header += static_cast<char>(length & 0xff);
+    header += std::string{"\xcb\0\x71\x07\xc6\x33\x64\x01\x10\x92\x01\xbb", 12};
+    header += '\x04';
+    header += static_cast<char>(9000 >> 8);
+    header += static_cast<char>(9000 & 0xff);
+    header += std::string(9000, '\0');
+    CHECK(answer_to(header + "payload", app_trusting("127.0.0.1", {.size_max = 20'000})) ==
+          "proxied 203.0.113.7:4242|payload");
+    CHECK(answer_to(header + "payload", app_trusting("127.0.0.1")) == "reset");
+}
+
+TEST_CASE("by hand, the header is received without a pipeline", "[middleware]")
+{
+    static const trust_table balancers{"127.0.0.1"};
+    auto handler = [](connection& conn) -> task<> {
+        auto asking = proxy_protocol::client_address(conn, balancers);
+        const result<endpoint> client = co_await asking;
+        if (!client)
+            co_return;
+        co_await conn.write(to_string(*client) + "|");
+        while (auto got = co_await conn.receive())
+            co_await conn.write(got);
+    };
+    CHECK(answer_to(std::string{v1} + "x", handler) == "203.0.113.7:4242|x");
+    CHECK(answer_to("nonsense", handler) == "reset");
+}
+
+TEST_CASE("by hand, each refusal has its error", "[middleware]")
+{
+    run_here([]() -> task<> {
+        const trust_table nobody{"10.0.0.5"};
+        const trust_table us{"127.0.0.1"};
+        struct row {
+            std::string_view sent;
+            const trust_table& trust;
+            std::errc error;
+        };
+        const std::array<row, 4> rows{{{v1, nobody, std::errc::permission_denied},
+                                       {"nonsense", us, std::errc::protocol_error},
+                                       {"PROXY TCP4 ", us, std::errc::connection_aborted},
+                                       {"", us, std::errc::connection_aborted}}};
+        for (const row& each : rows) {
+            auto pair = co_await connect_pair();
+            co_await pair.client.write(each.sent);
+            pair.client.shutdown();
+            auto asking = proxy_protocol::client_address(pair.server, each.trust);
+            const result<endpoint> client = co_await asking;
+            REQUIRE_FALSE(client.has_value());
+            CHECK(client.error() == each.error);
+            CHECK_FALSE(pair.server.is_open());
+        }
+        auto pair = co_await connect_pair();
+        auto asking = proxy_protocol::client_address(pair.server, us, {.time_max = 10ms});
+        const result<endpoint> client = co_await asking;
+        REQUIRE_FALSE(client.has_value());
+        CHECK(client.error() == std::errc::timed_out);
+    });
+}
+
+TEST_CASE("a peer on a UNIX socket is trusted by its user, never by a name", "[middleware]")
+{
+    for (const bool trusted : {true, false}) {
+        run_here([trusted]() -> task<> {
+            const u32 uid = geteuid() + (trusted ? 0 : 1);
+            listener at = listener::bind("unix:@whence-trust-" + std::to_string(getpid()));
+            connection client = co_await connect(at.local());
+            connection server = co_await at.accept();
+            const trust_table trust{"unix:uid=" + std::to_string(uid)};
+            co_await client.write(v1);
+            auto receiving = proxy_protocol::receive(server, trust);
+            const verdict answer = co_await receiving;
+            CHECK(answer.passed() == trusted);
+            if (!trusted)
+                CHECK(answer.reason() == "untrusted");
+        });
+    }
+}
+
+TEST_CASE("thousands of peers that sent one byte hold no buffer of the pool", "[middleware]")
+{
+    run_here([]() -> task<> {
+        co_await with_server(app_trusting("127.0.0.1"), [](endpoint address) -> task<> {
+            std::deque<connection> tricklers;
+            for (int i = 0; i < 300; ++i) {
+                tricklers.push_back(co_await connect(address));
+                co_await tricklers.back().write("P");
+            }
+            co_await sleep_for(20ms);
+            buffer_pool& pool = runtime::current().io().buffers();
+            CHECK(pool.available() == pool.count());
+            const std::string good = co_await ask(address, std::string{v1});
+            CHECK(good == "proxied 203.0.113.7:4242|");
+        });
+    });
+}
+
+TEST_CASE("the header gate survives a fault at every operation", "[middleware]")
+{
+    support::run_with_every_fault([]() -> task<> {
+        co_await with_server(
+            app_trusting("127.0.0.1", {.time_max = 200ms}),
+            [](endpoint address) -> task<> {
+                deadline limit{1s};
+                const std::string answer = co_await ask(address, std::string{v1} + "payload");
+                // A fault may end the connection anywhere; it never makes another client of it.
+                const std::string_view right = "proxied 203.0.113.7:4242|payload";
+                CHECK((answer == "reset" || right.starts_with(answer)));
+            },
+            {.drain_time_max = 10ms});
+    });
+}

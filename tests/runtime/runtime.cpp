@@ -1,0 +1,117 @@
+#include <whence/runtime/runtime.hpp>
+
+#include "support/run_here.hpp"
+
+#include <whence/coro/deadline.hpp>
+
+#include <catch2/catch_test_macros.hpp>
+
+#include <atomic>
+#include <stdexcept>
+
+using namespace whence;
+using support::run_here;
+
+TEST_CASE("a runtime runs its main task to the end", "[runtime]")
+{
+    bool ran = false;
+    run_here([&ran]() -> task<> {
+        co_await sleep_for(1ms);
+        ran = true;
+    });
+    CHECK(ran);
+}
+
+TEST_CASE("a runtime rethrows what its main task threw, after the others have ended", "[runtime]")
+{
+    bool other_ended = false;
+    auto body = [&other_ended]() -> task<> {
+        runtime::current().root().spawn([](bool& ended) -> task<> {
+            co_await sleep_for(5ms);
+            ended = true;
+        }(other_ended));
+        co_await sleep_for(1ms);
+        throw std::runtime_error("main failed");
+    };
+    CHECK_THROWS_AS(run_here(body), std::runtime_error);
+    CHECK(other_ended);
+}
+
+TEST_CASE("time passes as on the wall", "[runtime]")
+{
+    run_here([]() -> task<> {
+        const time_point start = now();
+        co_await sleep_for(30ms);
+        const nanoseconds slept = now() - start;
+        CHECK(slept >= 30ms);
+        CHECK(slept < 5s);
+    });
+}
+
+TEST_CASE("the clock is read at most once per turn", "[runtime]")
+{
+    run_here([]() -> task<> {
+        const time_point first = now();
+        volatile int spin = 0;
+        for (int i = 0; i < 1'000'000; ++i)
+            spin = spin + i;
+        CHECK(now() == first);
+        co_await sleep_for(1ms);
+        CHECK(now() > first);
+    });
+}
+
+TEST_CASE("another thread wakes a runtime that waits", "[runtime]")
+{
+    // The main task polls a flag only when a turn comes; without the wake-ups none would come for
+    // an hour, and the watchdog would end the test.
+    run_here([]() -> task<> {
+        std::atomic<bool> stop = false;
+        driver& io = runtime::current().io();
+        std::thread waker{[&] {
+            while (!stop)
+                io.wake();
+        }};
+        const time_point start = now();
+        int turns = 0;
+        while (turns < 50) {
+            co_await sleep_for(0ms);
+            ++turns;
+        }
+        stop = true;
+        waker.join();
+        CHECK(now() - start < 30s);
+    });
+}
+
+TEST_CASE("a runtime inside a runtime leaves the outer one as it was", "[runtime]")
+{
+    run_here([]() -> task<> {
+        runtime& outer = runtime::current();
+        co_await sleep_for(1ms);
+        int inner_runs = 0;
+        {
+            runtime inner;
+            inner.run([](int& runs) -> task<> {
+                co_await sleep_for(1ms);
+                ++runs;
+            }(inner_runs));
+        }
+        CHECK(inner_runs == 1);
+        CHECK(&runtime::current() == &outer);
+        co_await sleep_for(1ms);
+    });
+}
+
+TEST_CASE("the task dump names the file and line of every wait", "[runtime]")
+{
+    run_here([]() -> task<> {
+        scope children;
+        children.spawn([]() -> task<> { co_await sleep_for(1h); }());
+        co_await sleep_for(1ms);
+        const std::string dump = runtime::current().dump_tasks();
+        CHECK(dump.find("tests/runtime/runtime.cpp:") != dump.npos);
+        children.stop();
+        co_await children.join();
+    });
+}
