@@ -159,7 +159,7 @@ public:
     using io_awaiter::io_awaiter;
 
     bool await_ready() const noexcept { return !on_.queue_.empty(); }
-    bool await_suspend(std::coroutine_handle<> waiter) noexcept
+    [[gnu::always_inline]] bool await_suspend(std::coroutine_handle<> waiter) noexcept
     {
         return start_reading(verb::recv_pooled, waiter, nullptr, 0);
     }
@@ -197,7 +197,7 @@ public:
     fill_awaiter(connection& on, mutable_bytes room) noexcept : io_awaiter(on), room_(room) {}
 
     bool await_ready() const noexcept { return false; }
-    bool await_suspend(std::coroutine_handle<> waiter) noexcept
+    [[gnu::always_inline]] bool await_suspend(std::coroutine_handle<> waiter) noexcept
     {
         const verb what = room_.empty() ? verb::recv_pooled : verb::recv;
         return start_reading(what, waiter, room_.data(), room_.size());
@@ -214,7 +214,7 @@ public:
     read_awaiter(connection& on, mutable_bytes into) noexcept : io_awaiter(on), into_(into) {}
 
     bool await_ready() const noexcept { return into_.empty() || !on_.queue_.empty(); }
-    bool await_suspend(std::coroutine_handle<> waiter) noexcept
+    [[gnu::always_inline]] bool await_suspend(std::coroutine_handle<> waiter) noexcept
     {
         return start_reading(verb::recv, waiter, into_.data(), into_.size());
     }
@@ -230,7 +230,7 @@ public:
     write_awaiter(connection& on, const_bytes bytes) noexcept : io_awaiter(on), bytes_(bytes) {}
 
     bool await_ready() const noexcept { return bytes_.empty(); }
-    bool await_suspend(std::coroutine_handle<> waiter) noexcept
+    [[gnu::always_inline]] bool await_suspend(std::coroutine_handle<> waiter) noexcept
     {
         expects(!on_.writing_, "one strand writes to a connection at a time");
         on_.writing_ = true;

@@ -44,21 +44,20 @@ bool pooled(const std::byte* data) noexcept
 }  // namespace
 
 buffer_pool::buffer_pool(std::byte* memory, u32 count, u32 buffer_size) noexcept
-    : memory_(memory), size_shift_(static_cast<u32>(std::countr_zero(buffer_size))), count_(count),
+    : memory_(memory), bytes_(std::size_t{count} * buffer_size),
+      size_shift_(static_cast<u32>(std::countr_zero(buffer_size))), count_(count),
       available_(count), low_water_(count / low_water_divisor)
 {
     expects(std::has_single_bit(count) && std::has_single_bit(buffer_size),
             "the pool's count and buffer size are powers of two");
 }
 
-void chunk::release() noexcept
+void chunk::give_back(std::byte* data, u32 offset) noexcept
 {
-    if (pooled(data_))
-        current_pool->put_back(data_);
+    if (pooled(data))
+        current_pool->put_back(data);
     else
-        ::operator delete(&head_of(data_, offset_));
-    data_ = nullptr;
-    size_ = 0;
+        ::operator delete(&head_of(data, offset));
 }
 
 void receive_queue::consume(std::size_t n) noexcept
@@ -71,7 +70,7 @@ void receive_queue::consume(std::size_t n) noexcept
         // The buffer must not be found by a data pointer one past its end.
         bytes_.data_ -= n;
         bytes_.offset_ -= static_cast<u32>(n);
-        bytes_.release();
+        bytes_ = {};
     }
 }
 

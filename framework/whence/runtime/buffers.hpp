@@ -19,7 +19,7 @@ public:
     std::byte* at(u16 id) const noexcept { return memory_ + (std::size_t{id} << size_shift_); }
     bool owns(const std::byte* data) const noexcept
     {
-        return static_cast<std::size_t>(data - memory_) < std::size_t{count_} << size_shift_;
+        return static_cast<std::size_t>(data - memory_) < bytes_;
     }
 
     u32 buffer_size() const noexcept { return 1u << size_shift_; }
@@ -44,6 +44,7 @@ protected:
 
 private:
     std::byte* memory_;
+    std::size_t bytes_;
     u32 size_shift_;
     u32 count_;
     u32 available_;
@@ -72,7 +73,7 @@ public:
     ~chunk()
     {
         if (data_)
-            release();
+            give_back(data_, offset_);
     }
 
     explicit operator bool() const noexcept { return size_ != 0; }
@@ -83,7 +84,7 @@ public:
 private:
     friend class receive_queue;
 
-    void release() noexcept;
+    static void give_back(std::byte* data, u32 offset) noexcept;
 
     std::byte* data_ = nullptr;
     u32 size_ = 0;

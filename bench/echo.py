@@ -1,0 +1,124 @@
+#!/usr/bin/env python3
+"""How much processor time does an echo cost, compared with the least that a program on io_uring can do?
+
+usage: ./dev bench echo [--rounds N] [--connections N,N...] [--size BYTES,BYTES...] [--seconds S]
+
+Servers: examples/echo; the baseline bench/echo_raw, started twice; bench/echo_asio (epoll). All share one
+core, the load has the other one. In every round they take turns in random order, a slice each; ratios are
+taken inside the round, against the mean of the two baselines. The two against each other (A/A) tell what
+the machine can resolve: if their median leaves 0.97..1.03, the setting is measured again.
+
+A ratio is processor time per message, server over baseline: more is worse. The load's core saturates as
+well, so messages a second understate differences.
+"""
+
+import argparse
+import json
+import random
+import subprocess
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+
+from harness import Server, core_pair, quartiles, spread, start_pinned
+
+AA_RANGE = (0.97, 1.03)
+ATTEMPTS_MAX = 3
+RATIO_MAX = 1.08   # the limit
+RATIO_GOAL = 1.03  # what it shall come to
+SLICE_SECONDS_MAX = 60
+
+RAW, RAW_AGAIN, WHENCE, ASIO = "raw io_uring", "raw io_uring (A/A)", "whence", "Asio, epoll"
+
+
+def measure_slice(load, server, core, connections, size, seconds):
+    """Loads one server for a while; gives nanoseconds per message and what the load saw."""
+    process = start_pinned([load, server.address, "--connections", connections, "--size", size,
+                            "--seconds", seconds, "--server", server.pid], {core},
+                           stdout=subprocess.PIPE, text=True)
+    output, _ = process.communicate(timeout=SLICE_SECONDS_MAX)
+    if process.returncode != 0:
+        raise RuntimeError(f"the load ended with status {process.returncode}")
+    seen = json.loads(output)
+    return {"ns": seen["server_ns"] / seen["messages"], "rate": seen["messages"] / seen["seconds"],
+            "p50_us": seen["p50_us"], "p99_us": seen["p99_us"]}
+
+
+def measure_rounds(build_dir, options, connections, size):
+    server_core, load_core = core_pair()
+    load = build_dir / "bench/load"
+    commands = {RAW: [build_dir / "bench/echo_raw"], RAW_AGAIN: [build_dir / "bench/echo_raw"],
+                WHENCE: [build_dir / "examples/echo"], ASIO: [build_dir / "bench/echo_asio"]}
+    rounds = []
+    with ExitStack() as running:
+        servers = {name: running.enter_context(Server(command, server_core))
+                   for name, command in commands.items()}
+        for _ in range(options.rounds):
+            order = random.sample(list(servers), len(servers))
+            rounds.append({name: measure_slice(load, servers[name], load_core, connections, size,
+                                               options.seconds) for name in order})
+    return rounds
+
+
+def baseline(row):
+    return (row[RAW]["ns"] + row[RAW_AGAIN]["ns"]) / 2
+
+
+def print_setting(rounds, connections, size):
+    print(f"{size} B, {connections} connections, {len(rounds)} rounds"
+          f"{'':20}median [quartiles]")
+    print(f"  {'server':20} {'us per message':>22} {'ratio to raw':>24}   limit   goal "
+          f"{'messages/s':>11} {'p50 us':>8} {'p99 us':>8}")
+    for name in (RAW, RAW_AGAIN, WHENCE, ASIO):
+        ratios = [row[name]["ns"] / (row[RAW]["ns"] if name == RAW_AGAIN else baseline(row))
+                  for row in rounds]
+        limits = (f"{RATIO_MAX:7.2f} {RATIO_GOAL:6.2f}" if name == WHENCE else
+                  f"{'':7} {'':6}")
+        ratio = "" if name == RAW else spread(ratios)
+        middle = {key: quartiles([row[name][key] for row in rounds])[1]
+                  for key in ("rate", "p50_us", "p99_us")}
+        micros = spread([row[name]["ns"] / 1000 for row in rounds], 2)
+        print(f"  {name:20} {micros:>22} {ratio:>24} {limits} {middle['rate']:11.0f} "
+              f"{middle['p50_us']:8.0f} {middle['p99_us']:8.0f}")
+
+
+def median_ratio(rounds, name):
+    return quartiles([row[name]["ns"] / baseline(row) for row in rounds])[1]
+
+
+def measure_setting(build_dir, options, connections, size):
+    for attempt in range(1, ATTEMPTS_MAX + 1):
+        rounds = measure_rounds(build_dir, options, connections, size)
+        same = quartiles([row[RAW_AGAIN]["ns"] / row[RAW]["ns"] for row in rounds])[1]
+        print_setting(rounds, connections, size)
+        quiet = AA_RANGE[0] <= same <= AA_RANGE[1]
+        ratio = median_ratio(rounds, WHENCE)
+        if quiet:
+            verdict = "within the limit" if ratio <= RATIO_MAX else "ABOVE THE LIMIT"
+            print(f"  whence costs {ratio:.3f} of raw, Asio {median_ratio(rounds, ASIO) / ratio:.2f} of "
+                  f"whence: {verdict}\n", flush=True)
+            return ratio <= RATIO_MAX
+        print(f"  the baseline against itself: {same:.3f}; too noisy to tell"
+              f"{', once more' if attempt < ATTEMPTS_MAX else ''}\n", flush=True)
+    return False
+
+
+def numbers(text):
+    return [int(part) for part in text.split(",")]
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("build_dir", type=Path)
+    parser.add_argument("--rounds", type=int, default=20)
+    parser.add_argument("--connections", type=numbers, default=[64, 1000])
+    parser.add_argument("--size", type=numbers, default=[64])
+    parser.add_argument("--seconds", type=float, default=0.25, help="length of a slice")
+    options = parser.parse_args()
+    good = [measure_setting(options.build_dir, options, connections, size)
+            for size in options.size for connections in options.connections]
+    sys.exit(0 if all(good) else 1)
+
+
+if __name__ == "__main__":
+    main()
