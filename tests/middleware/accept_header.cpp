@@ -147,7 +147,8 @@ TEST_CASE("what is no header is refused as soon as that is certain", "[middlewar
             for (const std::string_view bad :
                  {std::string_view{"G"}, std::string_view{"PRI * HTTP/2.0"},
                   std::string_view{"\x16\x03\x01"}, std::string_view{"PROXY TCP5 "},
-                  std::string_view{"\r\n\r\n\0\r\nQUIT\n\x31", 13}}) {
+                  std::string_view{"\r\n\r\n\0\r\nQUIT\n\x31", 13}})
+            {
                 // No half-close: the refusal must not wait for more.
                 connection conn = co_await connect(address);
                 co_await conn.write(bad);
@@ -163,15 +164,14 @@ TEST_CASE("what is no header is refused as soon as that is certain", "[middlewar
 TEST_CASE("an announced size beyond the limit is refused at byte 16", "[middleware]")
 {
     run_here([]() -> task<> {
-        co_await with_server(app_trusting("127.0.0.1", {.size_max = 100}),
-                             [](endpoint address) -> task<> {
-                                 connection conn = co_await connect(address);
-                                 co_await conn.write(std::string_view{
-                                     "\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x65", 16});
-                                 auto receiving = as_result(conn.receive());
-                                 const result<chunk> end = co_await receiving;
-                                 CHECK_FALSE(end.has_value());
-                             });
+        co_await with_server(
+            app_trusting("127.0.0.1", {.size_max = 100}), [](endpoint address) -> task<> {
+                connection conn = co_await connect(address);
+                co_await conn.write(std::string_view{"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x65", 16});
+                auto receiving = as_result(conn.receive());
+                const result<chunk> end = co_await receiving;
+                CHECK_FALSE(end.has_value());
+            });
     });
 }
 
@@ -311,15 +311,16 @@ TEST_CASE("thousands of peers that sent one byte hold no buffer of the pool", "[
 TEST_CASE("the header gate survives a fault at every operation", "[middleware]")
 {
     support::run_with_every_fault([]() -> task<> {
-        co_await with_server(
-            app_trusting("127.0.0.1", {.time_max = 200ms}),
-            [](endpoint address) -> task<> {
-                deadline limit{1s};
-                const std::string answer = co_await ask(address, std::string{v1} + "payload");
-                // A fault may end the connection anywhere; it never makes another client of it.
-                const std::string_view right = "proxied 203.0.113.7:4242|payload";
-                CHECK((answer == "reset" || right.starts_with(answer)));
-            },
-            {.drain_time_max = 10ms});
+        co_await with_server(app_trusting("127.0.0.1", {.time_max = 200ms}),
+                             [](endpoint address) -> task<> {
+                                 deadline limit{1s};
+                                 const std::string answer =
+                                     co_await ask(address, std::string{v1} + "payload");
+                                 // A fault may end the connection anywhere; it never makes another
+                                 // client of it.
+                                 const std::string_view right = "proxied 203.0.113.7:4242|payload";
+                                 CHECK((answer == "reset" || right.starts_with(answer)));
+                             },
+                             {.drain_time_max = 10ms});
     });
 }

@@ -13,7 +13,10 @@ using support::with_server;
 
 namespace {
 
-task<> greet(connection& conn) { co_await conn.write("handler"); }
+task<> greet(connection& conn)
+{
+    co_await conn.write("handler");
+}
 
 /// Writes its name before and after the rest.
 struct bracket {
@@ -39,10 +42,7 @@ struct named_gate {
 };
 
 struct closed_gate {
-    task<verdict> operator()(connection&) const
-    {
-        co_return verdict::refuse_quietly("closed");
-    }
+    task<verdict> operator()(connection&) const { co_return verdict::refuse_quietly("closed"); }
 };
 
 struct namer {
@@ -81,7 +81,7 @@ TEST_CASE("layers run in the order in which they are written", "[middleware]")
 
 TEST_CASE("a lambda is a layer, and a lambda is a handler", "[middleware]")
 {
-    auto wrap = [](connection& conn, auto const& next) -> task<> {
+    auto wrap = [](connection& conn, const auto& next) -> task<> {
         co_await conn.write("<");
         co_await next(conn);
         co_await conn.write(">");

@@ -111,24 +111,23 @@ TEST_CASE("connections beyond handshakes_max are refused, those inside are not d
             co_await on.peek(1);
             co_return verdict::pass();
         });
-        co_await with_server(
-            std::unique_ptr<const application>{std::move(app)},
-            [](endpoint address) -> task<> {
-                std::deque<connection> silent;
-                for (int i = 0; i < 3; ++i)
-                    silent.push_back(co_await connect(address));
-                co_await support::settle();
-                connection fourth = co_await connect(address);
-                const bool reset = co_await was_reset(fourth);
-                CHECK(reset);
-                // One of the three goes on, so there is room again.
-                co_await silent.front().write("x");
-                const chunk answer = co_await silent.front().receive();
-                CHECK(answer.text() == "x");
-                const std::string late = co_await ask(address, "room again");
-                CHECK(late == "room again");
-            },
-            {.handshakes_max = 3});
+        co_await with_server(std::unique_ptr<const application>{std::move(app)},
+                             [](endpoint address) -> task<> {
+                                 std::deque<connection> silent;
+                                 for (int i = 0; i < 3; ++i)
+                                     silent.push_back(co_await connect(address));
+                                 co_await support::settle();
+                                 connection fourth = co_await connect(address);
+                                 const bool reset = co_await was_reset(fourth);
+                                 CHECK(reset);
+                                 // One of the three goes on, so there is room again.
+                                 co_await silent.front().write("x");
+                                 const chunk answer = co_await silent.front().receive();
+                                 CHECK(answer.text() == "x");
+                                 const std::string late = co_await ask(address, "room again");
+                                 CHECK(late == "room again");
+                             },
+                             {.handshakes_max = 3});
     });
 }
 
@@ -175,18 +174,18 @@ TEST_CASE("a session that outlasts the drain is cancelled", "[net]")
 {
     run_here([]() -> task<> {
         const time_point start = now();
-        co_await with_server(
-            echo,
-            [](endpoint address) -> task<> {
-                // Kept open by a strand of the runtime that waits for the server's end.
-                connection idle = co_await connect(address);
-                co_await idle.write("x");
-                co_await idle.receive();
-                runtime::current().root().spawn([](connection held) -> task<> {
-                    co_await was_reset(held);
-                }(std::move(idle)));
-            },
-            {.drain_time_max = 50ms});
+        co_await with_server(echo,
+                             [](endpoint address) -> task<> {
+                                 // Kept open by a strand of the runtime that waits for the server's
+                                 // end.
+                                 connection idle = co_await connect(address);
+                                 co_await idle.write("x");
+                                 co_await idle.receive();
+                                 runtime::current().root().spawn([](connection held) -> task<> {
+                                     co_await was_reset(held);
+                                 }(std::move(idle)));
+                             },
+                             {.drain_time_max = 50ms});
         CHECK(now() - start >= 50ms);
         CHECK(now() - start < 5s);
     });
@@ -227,14 +226,13 @@ TEST_CASE("an address that cannot be had is told when the server is awaited", "[
 TEST_CASE("serving survives a fault at every operation", "[net]")
 {
     support::run_with_every_fault([]() -> task<> {
-        co_await with_server(
-            echo,
-            [](endpoint address) -> task<> {
-                deadline limit{1s};
-                const std::string answer = co_await ask(address, "hello");
-                CHECK((answer == "hello" || answer == "reset" || answer.empty() ||
-                       std::string_view{"hello"}.starts_with(answer)));
-            },
-            {.drain_time_max = 10ms});
+        co_await with_server(echo,
+                             [](endpoint address) -> task<> {
+                                 deadline limit{1s};
+                                 const std::string answer = co_await ask(address, "hello");
+                                 CHECK((answer == "hello" || answer == "reset" || answer.empty() ||
+                                        std::string_view{"hello"}.starts_with(answer)));
+                             },
+                             {.drain_time_max = 10ms});
     });
 }

@@ -36,7 +36,7 @@ verdict refusal_at_end(const connection& conn)
     if (conn.buffered().empty())
         return verdict::refuse_quietly("closed");
     return verdict::refuse(truncated, "after " + std::to_string(conn.buffered().size()) +
-                                              " bytes of the header");
+                                          " bytes of the header");
 }
 
 verdict refusal_after(const std::error_code& error, bool expired, const connection& conn)

@@ -81,8 +81,8 @@ public:
 
     /// Ends our direction; the peer reads a clean end and may go on sending.
     void shutdown() noexcept;
-    /// Ends both directions: FIN after what was written; RST if unread bytes wait, or if a write was
-    /// cut short (the peer must not take a part for the whole).
+    /// Ends both directions: FIN after what was written; RST if unread bytes wait, or if a write
+    /// was cut short (the peer must not take a part for the whole).
     void close() noexcept;
     /// Ends both at once: RST.
     void abort() noexcept;

@@ -35,9 +35,8 @@ void report_refusal(const connection& conn, const verdict& why) noexcept
 
 void report_failure(const connection& conn, std::string_view what) noexcept
 {
-    report("session_failed", conn, [&](json_object& line) {
-        line.add("error", what).add("client", conn.client());
-    });
+    report("session_failed", conn,
+           [&](json_object& line) { line.add("error", what).add("client", conn.client()); });
 }
 
 }  // namespace whence

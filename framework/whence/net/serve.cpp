@@ -60,8 +60,8 @@ task<> server::accept_from(listener& from)
             co_return;
         } else if (!peer_has_gone(accepted.error())) {
             runtime::current().reports().line(json_line("accept_failed")
-                                          .add("local", from.local())
-                                          .add("error", accepted.error().message()));
+                                                  .add("local", from.local())
+                                                  .add("error", accepted.error().message()));
             pause = true;
         }
         if (pause)
