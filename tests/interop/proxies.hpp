@@ -18,6 +18,7 @@ public:
         std::string host = "127.0.0.1";
         std::string bind_words;      // such as "ssl crt /path"
         std::string frontend_lines;  // each ending in a newline
+        std::string backend_lines;
     };
 
     explicit haproxy(const options& how);
