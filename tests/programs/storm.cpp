@@ -86,3 +86,23 @@ TEST_CASE("thousands of silent clients are gone soon after their deadline", "[st
     CHECK(count_ended(silent, milliseconds{3'000}) == beginners);
     CHECK(fault_of_a_good_answer(server.address(), answer_time_max) == "");
 }
+
+TEST_CASE("a server without descriptors says so and goes on when there are some", "[storm]")
+{
+    constexpr std::size_t more_than_it_has = 60;
+    whoami_server server{{"--trust", "127.0.0.0/8", "--header-time-max", "60s"},
+                         {.descriptors_max = 40}};
+    std::vector<client> silent;
+    for (std::size_t i = 0; i < more_than_it_has; ++i)
+        silent.push_back(connect_as(i, server.address()));
+    CHECK(server.program()
+              .wait_for_error(holds({R"("event":"accept_failed")", server.address()}))
+              .has_value());
+    client waiting{server.address()};
+    waiting.send(good_header);
+    CHECK_FALSE(waiting.wait_readable(milliseconds{300}));
+    silent.clear();
+    CHECK(waiting.read_line(milliseconds{2'000}).find(good_client) != std::string::npos);
+    CHECK(fault_of_a_good_answer(server.address(), step_time_max) == "");
+    CHECK(server.count_of("accept_failed") < 20);  // it pauses after each
+}

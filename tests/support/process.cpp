@@ -111,6 +111,10 @@ void process::start(const std::vector<std::string>& command, const process_optio
         become(errors[1], STDERR_FILENO);
         for (const int fd : options.inherited)
             fcntl(fd, F_SETFD, 0);
+        if (options.descriptors_max != 0) {
+            const rlimit limit{options.descriptors_max, options.descriptors_max};
+            setrlimit(RLIMIT_NOFILE, &limit);
+        }
         ::execve(words[0], words.data(), variables.data());
         _exit(127);
     }

@@ -30,6 +30,7 @@ struct process_options {
     capture output = capture::lines;
     capture errors = capture::lines;
     std::string input;                     // what stdin holds
+    std::size_t descriptors_max = 0;       // RLIMIT_NOFILE of the child; 0: as ours
     std::vector<int> inherited;            // descriptors that keep their numbers in the child
     std::vector<std::string> environment;  // NAME=value, beside our own
 };
