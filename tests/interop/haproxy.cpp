@@ -135,7 +135,7 @@ TEST_CASE("megabytes through HAProxy come back as they went", "[interop][haproxy
 {
     whoami_server server{trusting()};
     haproxy proxy{{.server = server.address(), .server_words = "send-proxy-v2"}};
-    std::string much(4 * 1024 * 1024, '\0');
+    std::string much(std::size_t{4} << 20, '\0');
     for (std::size_t i = 0; i < much.size(); ++i)
         much[i] = static_cast<char>((i * 2654435761u) >> 13);
     client from{proxy.address()};

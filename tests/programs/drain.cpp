@@ -68,7 +68,7 @@ TEST_CASE("an idle session is cut at --drain-time-max and that is told", "[drain
     whoami_server server{trusting({"--drain-time-max", "300ms"})};
     client idle = open_session(server);
     client stuck = open_session(server);
-    stuck.send_until_full(16 * 1024 * 1024);
+    stuck.send_until_full(std::size_t{16} << 20);
     const auto begin = steady::now();
     server.program().signal(SIGTERM);
     CHECK(idle.read_to_end().how != ending::timed_out);

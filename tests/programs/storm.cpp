@@ -11,7 +11,7 @@ namespace {
 
 constexpr std::size_t beginners = 5'000;      // sent one byte of a header
 constexpr std::size_t never_readers = 2'000;  // were served, and do not read what is echoed
-constexpr std::size_t flood_size_max = 256 * 1024;
+constexpr std::size_t flood_size_max = std::size_t{256} << 10;
 constexpr milliseconds answer_time_max{500};
 
 /// Connects from one of some source addresses, so that no range of ports runs out.
@@ -93,6 +93,7 @@ TEST_CASE("a server without descriptors says so and goes on when there are some"
     whoami_server server{{"--trust", "127.0.0.0/8", "--header-time-max", "60s"},
                          {.descriptors_max = 40}};
     std::vector<client> silent;
+    silent.reserve(more_than_it_has);
     for (std::size_t i = 0; i < more_than_it_has; ++i)
         silent.push_back(connect_as(i, server.address()));
     CHECK(server.program()

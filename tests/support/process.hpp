@@ -41,7 +41,7 @@ class process {
 public:
     /// Starts `command`; its first word is a path or a name in PATH.
     /// errors: std::runtime_error when there is no such program.
-    explicit process(std::vector<std::string> command, process_options options = {});
+    explicit process(std::vector<std::string> command, const process_options& options = {});
     process(const process&) = delete;
     process& operator=(const process&) = delete;
     /// SIGTERM, and SIGKILL when that did not help within a second.
