@@ -16,6 +16,16 @@ const std::string payload = std::string{"bytes of the client\r\n"} + '\0' + "PRO
 const std::string pretend_client = "    tcp-request connection set-src ipv4(203.0.113.7)\n"
                                    "    tcp-request connection set-src-port int(4242)\n";
 
+void check_healthy(const whoami_server& server, haproxy& proxy)
+{
+    CHECK(proxy.server_column("status") == "UP");
+    CHECK(proxy.server_column("chkfail") == "0");
+    CHECK(proxy.server_column("chkdown") == "0");
+    CHECK(server.count_of("refused") == 0);
+    CHECK(server.count_of("session_failed") == 0);
+    CHECK(server.count_of("accept_failed") == 0);
+}
+
 }  // namespace
 
 TEST_CASE("HAProxy's version 1 header names its client", "[interop][haproxy]")
@@ -125,7 +135,7 @@ TEST_CASE("megabytes through HAProxy come back as they went", "[interop][haproxy
 {
     whoami_server server{trusting()};
     haproxy proxy{{.server = server.address(), .server_words = "send-proxy-v2"}};
-    std::string much(4 * 1024 * 1024, '\0');
+    std::string much(std::size_t{4} << 20, '\0');
     for (std::size_t i = 0; i < much.size(); ++i)
         much[i] = static_cast<char>((i * 2654435761u) >> 13);
     client from{proxy.address()};
@@ -140,17 +150,34 @@ TEST_CASE("megabytes through HAProxy come back as they went", "[interop][haproxy
     CHECK(said.echo == much);
 }
 
-TEST_CASE("HAProxy's health checks are local, and no trouble", "[interop][haproxy]")
+TEST_CASE("HAProxy's health checks are answered as local", "[interop][haproxy]")
 {
     whoami_server server{trusting()};
     haproxy proxy{{.server = server.address(),
-                   .server_words = "send-proxy-v2 check inter 100ms fall 1 rise 1"}};
+                   .server_words = "send-proxy-v2 check inter 200ms fall 1 rise 1",
+                   .backend_lines = "    option tcp-check\n"
+                                    "    tcp-check connect send-proxy\n"
+                                    "    tcp-check expect string '\"origin\":\"local\"'\n"}};
     std::size_t checks = 0;
-    const auto is_local = holds({R"("event":"access")", R"("origin":"local")"});
-    // A check resets as soon as it has sent its header: some are gone before they are accepted.
-    const auto fifth = [&](const std::string& line) { return is_local(line) && ++checks == 5; };
-    CHECK(server.program().wait_for_error(fifth));
-    for (int i = 0; i < 20; ++i) {
+    const auto fifth = [&](const std::string& line) {
+        return holds({R"("event":"access")", R"("origin":"local")"})(line) && ++checks == 5;
+    };
+    CHECK(server.program().wait_for_error(fifth).has_value());
+    check_healthy(server, proxy);
+    CHECK(proxy.server_column("check_status") == "L7OK");
+}
+
+TEST_CASE("health checks that reset at once disturb nobody", "[interop][haproxy]")
+{
+    const std::string words = GENERATE(as<std::string>{}, "send-proxy", "send-proxy-v2");
+    CAPTURE(words);
+    whoami_server server{trusting()};
+    haproxy proxy{
+        {.server = server.address(), .server_words = words + " check inter 50ms fall 1 rise 1"}};
+    // The check resets behind its header, often before it is accepted: only time tells that there
+    // were some.
+    const auto until = std::chrono::steady_clock::now() + milliseconds{700};
+    while (std::chrono::steady_clock::now() < until) {
         client from{proxy.address()};
         const std::string who = from.local();
         const conversation said = converse(from, payload);
@@ -158,29 +185,8 @@ TEST_CASE("HAProxy's health checks are local, and no trouble", "[interop][haprox
         CHECK(said.answer.at("client") == who);
         CHECK(said.echo == payload);
     }
-    CHECK(proxy.server_column("status") == "UP");
+    check_healthy(server, proxy);
     CHECK(proxy.server_column("check_status") == "L4OK");
-    CHECK(proxy.server_column("chkdown") == "0");
-    CHECK(server.count_of("refused") == 0);
-    CHECK(server.count_of("session_failed") == 0);
-    CHECK(server.count_of("accept_failed") == 0);
-}
-
-TEST_CASE("HAProxy's version 1 health checks are no trouble either", "[interop][haproxy]")
-{
-    whoami_server server{trusting()};
-    haproxy proxy{
-        {.server = server.address(), .server_words = "send-proxy check inter 100ms fall 1 rise 1"}};
-    std::size_t checks = 0;
-    const auto is_access = holds({R"("event":"access")"});
-    const auto fifth = [&](const std::string& line) { return is_access(line) && ++checks == 5; };
-    CHECK(server.program().wait_for_error(fifth));
-    client from{proxy.address()};
-    CHECK(converse(from, payload).echo == payload);
-    CHECK(proxy.server_column("status") == "UP");
-    CHECK(proxy.server_column("chkdown") == "0");
-    CHECK(server.count_of("refused") == 0);
-    CHECK(server.count_of("session_failed") == 0);
 }
 
 TEST_CASE("a header that HAProxy does not send is missed", "[interop][haproxy]")

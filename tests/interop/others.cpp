@@ -2,6 +2,7 @@
 
 #include <catch2/catch_test_macros.hpp>
 #include <catch2/generators/catch_generators.hpp>
+#include <catch2/matchers/catch_matchers_string.hpp>
 
 #include <unistd.h>
 
@@ -94,4 +95,10 @@ TEST_CASE("curl's header names curl", "[interop][curl]")
     CHECK(answer.at("version") == 1);
     CHECK(curl.wait_for_output(holds({"GET /some/path HTTP/1.1"})));
     CHECK(curl.wait_for_output(holds({"Host: " + server.address()})));
+}
+
+TEST_CASE("absent software is a failure that names its package", "[interop]")
+{
+    CHECK_THROWS_WITH(find_program("no-such-proxy", "some-package"),
+                      Catch::Matchers::ContainsSubstring("install the package some-package"));
 }

@@ -23,7 +23,7 @@ frontend front
     bind fd@{fd} {bind_words}
 {frontend_lines}    default_backend back
 backend back
-    server whoami {server} {server_words}
+{backend_lines}    server whoami {server} {server_words}
 )";
 
 const char* const nginx_configuration = R"({load_module}daemon off;
@@ -84,6 +84,7 @@ haproxy::haproxy(const options& how) : at_(listen_at(how.host))
                                                       {"fd", std::to_string(at_.fd)},
                                                       {"bind_words", how.bind_words},
                                                       {"frontend_lines", how.frontend_lines},
+                                                      {"backend_lines", how.backend_lines},
                                                       {"server", how.server},
                                                       {"server_words", how.server_words}}));
     program_.emplace(std::vector{find_program("haproxy", "haproxy"), std::string{"-db"},

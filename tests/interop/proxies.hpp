@@ -18,6 +18,7 @@ public:
         std::string host = "127.0.0.1";
         std::string bind_words;      // such as "ssl crt /path"
         std::string frontend_lines;  // each ending in a newline
+        std::string backend_lines;
     };
 
     explicit haproxy(const options& how);
@@ -40,7 +41,7 @@ private:
 /// Runs nginx in the foreground as a TCP proxy that sends a version 1 header.
 class nginx {
 public:
-    /// `server`: an address, or unix:/path. `lines`: more of the stream server's configuration.
+    /// `server`: an address, or unix:/path.
     nginx(const std::string& host, const std::string& server);
 
     const std::string& address() const noexcept { return address_; }

@@ -54,7 +54,7 @@ public:
     std::string read_line(milliseconds time_max = step_time_max);
     std::string read_exactly(std::size_t count, milliseconds time_max = step_time_max);
     received read_to_end(milliseconds time_max = step_time_max);
-    /// Waits for the end without reading a byte; false: none came in time.
+    /// Waits until there is a byte to read, or the end, and leaves it there; false: neither came.
     bool wait_readable(milliseconds time_max);
 
     /// Our own end, "127.0.0.1:40112".
@@ -68,11 +68,13 @@ private:
     std::string buffered_;
 };
 
-/// Makes a listening socket on a free port of `host`; gives its descriptor and address.
+/// Holds a listening socket, which its maker closes.
 struct listening {
     int fd;
     std::string address;
 };
+
+/// Listens on a free port of `host`, which no other process can take any more.
 listening listen_at(const std::string& host);
 
 /// Finds a port of `host` that is free now, for software that cannot take a socket.

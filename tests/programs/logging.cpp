@@ -39,6 +39,12 @@ std::optional<client> connect_when_ready(process& program, const std::string& ad
     return std::nullopt;
 }
 
+std::string what_is(const process& program, int fd)
+{
+    return std::filesystem::read_symlink("/proc/" + std::to_string(program.pid()) + "/fd/" +
+                                         std::to_string(fd));
+}
+
 }  // namespace
 
 TEST_CASE("every connection is told in one access line", "[logging]")
@@ -122,6 +128,9 @@ TEST_CASE("a server without stdout or stderr serves", "[logging]")
             CHECK(bad->read_to_end().refused());
             CHECK(fault_of_a_good_answer(address, step_time_max) == "");
         }
+        // Otherwise the next socket would get the log's number.
+        CHECK((streams.output != capture::closed || what_is(program, 1) == "/dev/null"));
+        CHECK((streams.errors != capture::closed || what_is(program, 2) == "/dev/null"));
         program.signal(SIGTERM);
         CHECK(program.wait_for_exit() == 0);
     }

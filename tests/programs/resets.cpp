@@ -41,7 +41,7 @@ void reset_everywhere(const std::string& address, client_options options = {})
     options.receive_buffer_size = options.send_buffer_size = 4096;
     client while_it_writes{address, options};
     while_it_writes.send(good_header_v2);
-    while_it_writes.send_until_full(512 * 1024);
+    while_it_writes.send_until_full(std::size_t{512} << 10);
     while_it_writes.wait_readable(step_time_max);
     while_it_writes.reset();
     client with_unread_bytes{address, options};
@@ -106,6 +106,7 @@ TEST_CASE("no connection leaves a descriptor behind", "[resets]")
         CHECK(truncated.read_to_end().refused());
     }
     std::vector<client> silent;
+    silent.reserve(rounds);
     for (int i = 0; i < rounds; ++i)
         silent.emplace_back(server.address());
     for (client& one : silent)

@@ -11,7 +11,7 @@ namespace {
 
 constexpr std::size_t beginners = 5'000;      // sent one byte of a header
 constexpr std::size_t never_readers = 2'000;  // were served, and do not read what is echoed
-constexpr std::size_t flood_size_max = 256 * 1024;
+constexpr std::size_t flood_size_max = std::size_t{256} << 10;
 constexpr milliseconds answer_time_max{500};
 
 /// Connects from one of some source addresses, so that no range of ports runs out.
@@ -62,6 +62,9 @@ TEST_CASE("thousands of silent and stuck clients do not slow a good one down", "
                                    {.receive_buffer_size = 4096, .send_buffer_size = 4096}));
         stuck.back().send(good_header_v2);
         stuck.back().send_until_full(flood_size_max);
+        // Among them, too: the server is never more than so many floods behind.
+        if (i % 200 == 0)
+            CHECK(fault_of_a_good_answer(server.address(), answer_time_max) == "");
     }
     CHECK(fault_of_a_good_answer(server.address(), answer_time_max) == "");
     for (client& one : stuck)
@@ -82,4 +85,25 @@ TEST_CASE("thousands of silent clients are gone soon after their deadline", "[st
     CHECK(fault_of_a_good_answer(server.address(), answer_time_max) == "");
     CHECK(count_ended(silent, milliseconds{3'000}) == beginners);
     CHECK(fault_of_a_good_answer(server.address(), answer_time_max) == "");
+}
+
+TEST_CASE("a server without descriptors says so and goes on when there are some", "[storm]")
+{
+    constexpr std::size_t more_than_it_has = 60;
+    whoami_server server{{"--trust", "127.0.0.0/8", "--header-time-max", "60s"},
+                         {.descriptors_max = 40}};
+    std::vector<client> silent;
+    silent.reserve(more_than_it_has);
+    for (std::size_t i = 0; i < more_than_it_has; ++i)
+        silent.push_back(connect_as(i, server.address()));
+    CHECK(server.program()
+              .wait_for_error(holds({R"("event":"accept_failed")", server.address()}))
+              .has_value());
+    client waiting{server.address()};
+    waiting.send(good_header);
+    CHECK_FALSE(waiting.wait_readable(milliseconds{300}));
+    silent.clear();
+    CHECK(waiting.read_line(milliseconds{2'000}).find(good_client) != std::string::npos);
+    CHECK(fault_of_a_good_answer(server.address(), step_time_max) == "");
+    CHECK(server.count_of("accept_failed") < 20);  // it pauses after each
 }

@@ -61,7 +61,7 @@ std::string printed(const json& address)
 {
     if (address.is_object())
         return printed_name(bytes_of(address.at("unix_hex")));
-    const auto text = address.get<std::string>();
+    auto text = address.get<std::string>();
     if (text.starts_with("[::ffff:") && text.find('.') != std::string::npos)
         return text.substr(8, text.find(']') - 8) + text.substr(text.find(']') + 1);
     return text;

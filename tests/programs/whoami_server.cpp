@@ -21,8 +21,8 @@ std::vector<std::string> command_of(const std::vector<std::string>& options)
 
 }  // namespace
 
-whoami_server::whoami_server(std::vector<std::string> options, process_options streams)
-    : program_(command_of(options), std::move(streams))
+whoami_server::whoami_server(std::vector<std::string> options, const process_options& streams)
+    : program_(command_of(options), streams)
 {
     const auto named = std::count(options.begin(), options.end(), "--listen");
     const std::size_t wanted = std::max<std::size_t>(1, static_cast<std::size_t>(named));

@@ -69,7 +69,7 @@ void become(int fd, int target) noexcept
 
 }  // namespace
 
-process::process(std::vector<std::string> command, process_options options)
+process::process(std::vector<std::string> command, const process_options& options)
 {
     if (command.front().find('/') == std::string::npos)
         command.front() = find_program(command.front(), command.front());
@@ -85,10 +85,12 @@ process::process(std::vector<std::string> command, process_options options)
 void process::start(const std::vector<std::string>& command, const process_options& options)
 {
     std::vector<char*> words;
+    words.reserve(command.size() + 1);
     for (const std::string& word : command)
         words.push_back(const_cast<char*>(word.c_str()));
     words.push_back(nullptr);
     std::vector<char*> variables;
+    variables.reserve(options.environment.size() + 1);
     for (const std::string& variable : options.environment)
         variables.push_back(const_cast<char*>(variable.c_str()));
     for (char** own = environ; *own; ++own)
@@ -111,6 +113,10 @@ void process::start(const std::vector<std::string>& command, const process_optio
         become(errors[1], STDERR_FILENO);
         for (const int fd : options.inherited)
             fcntl(fd, F_SETFD, 0);
+        if (options.descriptors_max != 0) {
+            const rlimit limit{options.descriptors_max, options.descriptors_max};
+            setrlimit(RLIMIT_NOFILE, &limit);
+        }
         ::execve(words[0], words.data(), variables.data());
         _exit(127);
     }

@@ -30,6 +30,7 @@ struct process_options {
     capture output = capture::lines;
     capture errors = capture::lines;
     std::string input;                     // what stdin holds
+    std::size_t descriptors_max = 0;       // RLIMIT_NOFILE of the child; 0: as ours
     std::vector<int> inherited;            // descriptors that keep their numbers in the child
     std::vector<std::string> environment;  // NAME=value, beside our own
 };
@@ -40,7 +41,7 @@ class process {
 public:
     /// Starts `command`; its first word is a path or a name in PATH.
     /// errors: std::runtime_error when there is no such program.
-    explicit process(std::vector<std::string> command, process_options options = {});
+    explicit process(std::vector<std::string> command, const process_options& options = {});
     process(const process&) = delete;
     process& operator=(const process&) = delete;
     /// SIGTERM, and SIGKILL when that did not help within a second.

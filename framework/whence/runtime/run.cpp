@@ -2,6 +2,7 @@
 
 #include <whence/runtime/json_line.hpp>
 
+#include <fcntl.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
@@ -11,6 +12,17 @@
 namespace whence {
 
 namespace {
+
+/// Opens what is closed of stdin, stdout and stderr, so that no socket gets a log's number.
+void fill_standard_descriptors() noexcept
+{
+    int fd = 0;
+    do
+        fd = ::open("/dev/null", O_RDWR);
+    while (fd >= 0 && fd <= STDERR_FILENO);
+    if (fd >= 0)
+        ::close(fd);
+}
 
 /// Takes the signals of a server out of their default ways, and puts them back.
 class signal_source {
@@ -117,6 +129,7 @@ int fail(const char* what) noexcept
 
 int run(task<> main) noexcept
 {
+    fill_standard_descriptors();
     try {
         const signal_source signals;
         runtime here;
