@@ -37,6 +37,7 @@ public:
 
 private:
     internal::spawned session(connection conn);
+    task<bool> through_gates(connection& conn);
     bool admit(connection conn) noexcept;
     void end_badly(connection& conn) noexcept;
     void refuse(connection& conn, const verdict& why);
@@ -83,16 +84,25 @@ bool server::admit(connection conn) noexcept
     }
 }
 
+/// Has a frame of its own, so that the session's is not larger by it for as long as it lives.
+task<bool> server::through_gates(connection& conn)
+{
+    for (const gate_reference& gate : app_->gates()) {
+        const verdict answer = co_await gate(conn);
+        if (!answer.passed()) {
+            refuse(conn, answer);
+            co_return false;
+        }
+    }
+    co_return true;
+}
+
 internal::spawned server::session(connection conn)
 {
     try {
-        for (const gate_reference& gate : app_->gates()) {
-            const verdict answer = co_await gate(conn);
-            if (!answer.passed()) {
-                refuse(conn, answer);
-                co_return;
-            }
-        }
+        const bool passed = co_await through_gates(conn);
+        if (!passed)
+            co_return;
         sessions_.adopt(*ctx.current);
         co_await app_->session(conn);
         conn.close();
