@@ -283,6 +283,28 @@ TEST_CASE("a cancelled write says so, and what was sent arrived in order", "[net
     });
 }
 
+TEST_CASE("a write that fails in its middle does not count for the strand's next one", "[net]")
+{
+    run_here([]() -> task<> {
+        auto doomed = co_await connect_pair();
+        auto fine = co_await connect_pair();
+        scope reader;
+        reader.spawn([](connection& from) -> task<> {
+            for (int i = 0; i < 10; ++i)
+                co_await from.receive();
+            from.abort();
+        }(doomed.server));
+        const std::string large(20'000'000, 'x');
+        auto writing = as_result(doomed.client.write(large));
+        const std::error_code error = co_await writing;
+        CHECK(error);
+        co_await reader.join();
+        co_await fine.client.write("short");
+        const chunk got = co_await fine.server.receive();
+        CHECK(got.text() == "short");
+    });
+}
+
 TEST_CASE("one strand reads while another writes", "[net]")
 {
     run_here([]() -> task<> {
