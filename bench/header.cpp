@@ -52,7 +52,7 @@ int main(int argc, char** argv)
     const auto destination6 = *endpoint::parse("[2001:db8:1:2:3:4:5:6]:443");
     const std::string id(64, 'u');
     const std::vector<tlv> entries{{tlv_type::alpn, as_bytes("h2")},
-                                   {tlv_type::authority, as_bytes("game.example.com")},
+                                   {tlv_type::authority, as_bytes("lobby-01.game.example.com")},
                                    {tlv_type::unique_id, as_bytes(id)}};
     const encode_options plain, checked{.tlvs = entries, .crc32c = true};
     const auto v2 = *encode(source, destination, plain);

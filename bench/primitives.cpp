@@ -219,7 +219,7 @@ public:
     static constexpr u32 buffers = 64;
     static constexpr u32 bytes = 4096;
 
-    plain_pool() : buffer_pool(memory_.data(), buffers, bytes) {}
+    explicit plain_pool(std::byte* memory) : buffer_pool(memory, buffers, bytes) {}
     std::byte* take() noexcept
     {
         taken();
@@ -229,14 +229,14 @@ public:
 private:
     void give(u16) noexcept override {}
 
-    static inline std::vector<std::byte> memory_ = std::vector<std::byte>(buffers * bytes);
     u16 next_ = 0;
 };
 
 void buffers(bench::table& results, int rounds)
 {
     constexpr std::size_t repeats = 1'000'000;
-    plain_pool pool;
+    std::vector<std::byte> memory(std::size_t{plain_pool::buffers} * plain_pool::bytes);
+    plain_pool pool{memory.data()};
     buffer_pool* const before = std::exchange(current_pool, &pool);
     receive_queue queue;
     results.row("buffer: queue it, lease it, give it back", bench::time(rounds, repeats, [&] {
