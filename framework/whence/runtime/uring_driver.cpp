@@ -40,10 +40,16 @@ public:
 
     ~uring_driver() override
     {
-        // Whoever had operations has asked for them back; a port whose accept is still armed would
-        // stay bound for a while. Closes queued for the kernel are carried out, too.
+        // Nothing may stay with the kernel: neither buffers nor operations, and a port whose accept
+        // is still armed would stay bound for a while. Queued closes are carried out, too.
         wake_.self = nullptr;
-        whence::cancel(wake_);
+        while (starved_head_)
+            cancel(*starved_head_);
+        io_uring_sqe& entry = next_entry();
+        io_uring_initialize_sqe(&entry);
+        io_uring_prep_cancel64(&entry, 0, IORING_ASYNC_CANCEL_ANY | IORING_ASYNC_CANCEL_ALL);
+        entry.user_data = 0;
+        entered();
         while (in_flight_ != 0)
             wait(nanoseconds::max());
         io_uring_submit(&ring_);
@@ -159,7 +165,6 @@ private:
             break;
         case verb::nothing:
         case verb::accept_many:
-        case verb::poll_in:
             break;
         }
         entered();

@@ -5,7 +5,6 @@
 #include <whence/coro/operation.hpp>
 #include <whence/runtime/uring_driver_buffers.hpp>
 
-#include <poll.h>
 #include <sys/socket.h>
 
 #include <array>
@@ -14,7 +13,7 @@
 
 namespace whence {
 
-inline constexpr std::size_t verbs = static_cast<std::size_t>(verb::poll_in) + 1;
+inline constexpr std::size_t verbs = static_cast<std::size_t>(verb::write) + 1;
 
 /// Holds what a verb's submission entries have in common.
 inline constexpr std::array<io_uring_sqe, verbs> forms = [] {
@@ -36,7 +35,6 @@ inline constexpr std::array<io_uring_sqe, verbs> forms = [] {
     at(verb::send, IORING_OP_SEND).msg_flags = MSG_WAITALL | MSG_NOSIGNAL;
     at(verb::read, IORING_OP_READ);
     at(verb::write, IORING_OP_WRITE);
-    at(verb::poll_in, IORING_OP_POLL_ADD).poll32_events = POLLIN;
     return f;
 }();
 
