@@ -371,6 +371,20 @@ TEST_CASE("two readers at once are a programmer error that is named", "[net]")
     CHECK(said.find("one strand reads from a connection at a time") != said.npos);
 }
 
+TEST_CASE("a reader that overtakes a fill is named, too", "[net]")
+{
+    const std::string said = abort_message([]() -> task<> {
+        auto pair = co_await connect_pair();
+        co_await pair.client.write("abc");
+        co_await pair.server.fill();
+        scope readers;
+        readers.spawn([](connection& from) -> task<> { co_await from.fill(); }(pair.server));
+        readers.spawn([](connection& from) -> task<> { co_await from.receive(); }(pair.server));
+        co_await readers.join();
+    });
+    CHECK(said.find("one strand reads from a connection at a time") != said.npos);
+}
+
 TEST_CASE("a connection that is used after its end is a programmer error", "[net]")
 {
     const std::string said = abort_message([]() -> task<> {
