@@ -5,6 +5,7 @@
 #include <whence/proxy_protocol/header.hpp>
 #include <whence/runtime/driver.hpp>
 
+#include <algorithm>
 #include <optional>
 #include <string>
 
@@ -136,6 +137,9 @@ public:
     explicit io_awaiter(connection& on) noexcept : on_(on) {}
 
 protected:
+    // An operation counts bytes in 32 bits, and tells them in an int.
+    static constexpr std::size_t call_size_max = std::size_t{1} << 30;
+
     /// Tells whether bytes are there. Another strand that waits in fill() has bytes, too, but those
     /// are in front of what the kernel writes.
     bool has_bytes() const noexcept
@@ -228,7 +232,8 @@ public:
     bool await_ready() const noexcept { return into_.empty() || has_bytes(); }
     [[gnu::always_inline]] bool await_suspend(std::coroutine_handle<> waiter) noexcept
     {
-        return start_reading(verb::recv, waiter, into_.data(), into_.size());
+        const std::size_t size = std::min(into_.size(), call_size_max);
+        return start_reading(verb::recv, waiter, into_.data(), size);
     }
     std::size_t await_resume();
     result<std::size_t> outcome() noexcept;
@@ -245,6 +250,7 @@ public:
     [[gnu::always_inline]] bool await_suspend(std::coroutine_handle<> waiter) noexcept
     {
         expects(!on_.writing_, "one strand writes to a connection at a time");
+        expects(bytes_.size() <= call_size_max, "a write has at most 1 GiB");
         on_.writing_ = true;
         return start(verb::send, waiter, const_cast<std::byte*>(bytes_.data()), bytes_.size());
     }
