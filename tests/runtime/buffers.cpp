@@ -2,6 +2,11 @@
 
 #include <catch2/catch_test_macros.hpp>
 
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <cstdio>
 #include <array>
 #include <cstring>
 #include <memory>
@@ -83,6 +88,29 @@ TEST_CASE("a chunk gives its buffer back once, wherever it is moved", "[runtime]
         CHECK(pool.available() == 3);
     }
     CHECK(pool.available() == 4);
+}
+
+TEST_CASE("a chunk that outlives its pool is a programmer error", "[runtime]")
+{
+    const pid_t child = fork();
+    if (child == 0) {
+        std::fclose(stderr);
+        std::signal(SIGABRT, [](int) { _exit(42); });
+        chunk kept;
+        {
+            plain_pool pool{4};
+            receive_queue queue;
+            receive_into(queue, pool, "hello");
+            kept = queue.take();
+        }
+        kept = chunk{};
+        _exit(0);
+    }
+    REQUIRE(child > 0);
+    int status = -1;
+    REQUIRE(waitpid(child, &status, 0) == child);
+    REQUIRE(WIFEXITED(status));
+    CHECK(WEXITSTATUS(status) == 42);
 }
 
 TEST_CASE("a buffer goes back as soon as its last byte is consumed", "[runtime]")
