@@ -93,6 +93,27 @@ TEST_CASE("a header that arrives byte by byte gives the same, whatever follows i
     });
 }
 
+TEST_CASE("the deadline of a header runs from the accept", "[middleware]")
+{
+    run_here([]() -> task<> {
+        auto pair = co_await support::connect_pair();
+        co_await sleep_for(60ms);
+        scope sender;
+        sender.spawn([](connection& to) -> task<> {
+            co_await sleep_for(5ms);
+            co_await to.write(v1);
+        }(pair.client));
+        const proxy_protocol::trust_table trust{"127.0.0.1"};
+        const verdict answer =
+            co_await proxy_protocol::receive(pair.server, trust, {.time_max = 50ms});
+        const bool passed = answer.passed();
+        CHECK_FALSE(passed);
+        if (!passed)
+            CHECK(answer.reason() == "too_late");
+        co_await sender.join();
+    });
+}
+
 TEST_CASE("a header may take for ever when it is told so", "[middleware]")
 {
     run_here([]() -> task<> {
