@@ -7,13 +7,37 @@
 
 #include <csignal>
 #include <cstdio>
+#include <cstdlib>
 #include <array>
 #include <cstring>
 #include <memory>
+#include <new>
 #include <string>
 #include <vector>
 
 using namespace whence;
+
+namespace {
+
+bool memory_has_run_out = false;
+
+}  // namespace
+
+void* operator new(std::size_t size)
+{
+    void* const memory = memory_has_run_out ? nullptr : std::malloc(size);
+    if (!memory)
+        throw std::bad_alloc{};
+    return memory;
+}
+void operator delete(void* memory) noexcept
+{
+    std::free(memory);
+}
+void operator delete(void* memory, std::size_t) noexcept
+{
+    std::free(memory);
+}
 
 namespace {
 
@@ -172,4 +196,17 @@ TEST_CASE("when the pool is low, what is received is copied out at once", "[runt
         CHECK(held[static_cast<std::size_t>(i)].text() == "message " + std::to_string(i));
     held.clear();
     CHECK(pool.available() == pool.count());
+}
+
+TEST_CASE("without memory what is received stays in the pool", "[runtime]")
+{
+    plain_pool pool{8};
+    std::array<receive_queue, 8> queues;
+    memory_has_run_out = true;
+    for (receive_queue& queue : queues)
+        receive_into(queue, pool, "message");
+    memory_has_run_out = false;
+    CHECK(pool.available() == 0);
+    for (const receive_queue& queue : queues)
+        CHECK(text_of(queue) == "message");
 }

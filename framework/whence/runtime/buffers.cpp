@@ -71,14 +71,19 @@ void receive_queue::consume(std::size_t n) noexcept
         bytes_.offset_ += static_cast<u32>(n);
 }
 
-void receive_queue::put(std::byte* data, u32 size)
+void receive_queue::put(std::byte* data, u32 size) noexcept
 {
     expects(empty(), "a receive fills an empty queue");
     bytes_.data_ = data;
     bytes_.size_ = size;
     bytes_.offset_ = 0;
-    if (current_pool->low())
+    if (!current_pool->low())
+        return;
+    try {
         move_to_heap(size);
+    } catch (const std::bad_alloc&) {
+        // The buffer stays where it is: one less for others, but nothing is lost.
+    }
 }
 
 std::size_t receive_queue::heap_room() const noexcept

@@ -104,9 +104,10 @@ public:
     /// Gives all bytes away.
     chunk take() noexcept { return std::exchange(bytes_, chunk{}); }
 
-    /// Becomes the pool buffer that a receive filled; copied out at once when the pool is low.
+    /// Becomes the pool buffer that a receive filled; copied out at once when the pool is low
+    /// and there is memory.
     /// limits: only when empty.
-    void put(std::byte* data, u32 size);
+    void put(std::byte* data, u32 size) noexcept;
 
     /// Makes room behind the bytes, in a heap block, and returns it (at least `room` bytes).
     /// errors: std::bad_alloc.
