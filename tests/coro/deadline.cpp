@@ -173,6 +173,22 @@ TEST_CASE("a shield lets a stopped strand clean up, for a bounded time", "[coro]
     });
 }
 
+TEST_CASE("a sleep without end does not end", "[coro]")
+{
+    run_to_end([]() -> task<> {
+        co_await sleep_for(1ms);  // so that the sum is more than a time_point holds
+        auto sleep = []() -> task<> { co_await sleep_for(nanoseconds::max()); };
+        bool timed_out = false;
+        try {
+            auto bounded = with_deadline(1h, sleep());
+            co_await bounded;
+        } catch (const std::system_error& error) {
+            timed_out = error.code() == std::errc::timed_out;
+        }
+        CHECK(timed_out);
+    });
+}
+
 TEST_CASE("a deadline without end is possible", "[coro]")
 {
     run_to_end([]() -> task<> {

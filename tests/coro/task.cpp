@@ -6,6 +6,11 @@
 
 #include <catch2/catch_test_macros.hpp>
 
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <cstdio>
 #include <memory>
 #include <stdexcept>
 #include <string>
@@ -84,6 +89,32 @@ TEST_CASE("an exception reaches the one that awaits, at once or after a wait", "
         CHECK(caught == 2);
         CHECK(ctx.error == nullptr);
     });
+}
+
+TEST_CASE("a task that was awaited or moved away is not awaited", "[coro]")
+{
+    for (const bool moved : {false, true}) {
+        CAPTURE(moved);
+        const pid_t child = fork();
+        if (child == 0) {
+            std::fclose(stderr);
+            std::signal(SIGABRT, [](int) { _exit(42); });
+            run_to_end([moved]() -> task<> {
+                auto nothing = []() -> task<> { co_return; };
+                task<> first = nothing();
+                task<> second = moved ? std::move(first) : nothing();
+                if (!moved)
+                    co_await first;
+                co_await first;
+            });
+            _exit(0);
+        }
+        REQUIRE(child > 0);
+        int status = -1;
+        REQUIRE(waitpid(child, &status, 0) == child);
+        REQUIRE(WIFEXITED(status));
+        CHECK(WEXITSTATUS(status) == 42);
+    }
 }
 
 TEST_CASE("an exception passes through many levels", "[coro]")

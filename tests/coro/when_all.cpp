@@ -113,6 +113,27 @@ TEST_CASE("race rethrows when the first to end failed", "[coro]")
     });
 }
 
+TEST_CASE("race drops a value that is reached after another has failed", "[coro]")
+{
+    run_to_end([]() -> task<> {
+        auto stubborn = []() -> task<int> {
+            try {
+                co_await sleep_for(1h);
+            } catch (const cancelled&) {
+            }
+            co_return 7;
+        };
+        std::string failure;
+        try {
+            auto racing = race(fail_after(1ms), stubborn());
+            co_await racing;
+        } catch (const std::runtime_error& error) {
+            failure = error.what();
+        }
+        CHECK(failure == "failed");
+    });
+}
+
 TEST_CASE("race carries a value that can only be moved", "[coro]")
 {
     run_to_end([]() -> task<> {

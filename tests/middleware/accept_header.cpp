@@ -93,6 +93,45 @@ TEST_CASE("a header that arrives byte by byte gives the same, whatever follows i
     });
 }
 
+TEST_CASE("the deadline of a header runs from the accept", "[middleware]")
+{
+    run_here([]() -> task<> {
+        auto pair = co_await support::connect_pair();
+        co_await sleep_for(60ms);
+        scope sender;
+        sender.spawn([](connection& to) -> task<> {
+            co_await sleep_for(5ms);
+            co_await to.write(v1);
+        }(pair.client));
+        const proxy_protocol::trust_table trust{"127.0.0.1"};
+        const verdict answer =
+            co_await proxy_protocol::receive(pair.server, trust, {.time_max = 50ms});
+        const bool passed = answer.passed();
+        CHECK_FALSE(passed);
+        if (!passed)
+            CHECK(answer.reason() == "too_late");
+        co_await sender.join();
+    });
+}
+
+TEST_CASE("a header may take for ever when it is told so", "[middleware]")
+{
+    run_here([]() -> task<> {
+        auto app = app_trusting("127.0.0.1", {.time_max = nanoseconds::max()});
+        co_await with_server(std::move(app), [](endpoint address) -> task<> {
+            connection conn = co_await connect(address);
+            co_await sleep_for(5ms);  // a moment that overflowed would have passed by now
+            const std::string header{v1};
+            co_await conn.write(header);
+            conn.shutdown();
+            std::string answer;
+            while (auto got = co_await conn.receive())
+                answer += got.text();
+            CHECK(answer == "proxied 203.0.113.7:4242|");
+        });
+    });
+}
+
 TEST_CASE("every split of header and payload gives the same", "[middleware]")
 {
     run_here([]() -> task<> {

@@ -8,6 +8,7 @@
 
 #include <catch2/catch_test_macros.hpp>
 
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -369,6 +370,44 @@ TEST_CASE("two readers at once are a programmer error that is named", "[net]")
         co_await readers.join();
     });
     CHECK(said.find("one strand reads from a connection at a time") != said.npos);
+}
+
+TEST_CASE("a reader that overtakes a fill is named, too", "[net]")
+{
+    const std::string said = abort_message([]() -> task<> {
+        auto pair = co_await connect_pair();
+        co_await pair.client.write("abc");
+        co_await pair.server.fill();
+        scope readers;
+        readers.spawn([](connection& from) -> task<> { co_await from.fill(); }(pair.server));
+        readers.spawn([](connection& from) -> task<> { co_await from.receive(); }(pair.server));
+        co_await readers.join();
+    });
+    CHECK(said.find("one strand reads from a connection at a time") != said.npos);
+}
+
+TEST_CASE("more than one call can carry is refused, or taken in parts", "[net]")
+{
+    // Never touched, so never there.
+    constexpr std::size_t four_gib = std::size_t{4} << 30;
+    void* const memory = mmap(nullptr, four_gib + 1, PROT_READ | PROT_WRITE,
+                              MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    REQUIRE(memory != MAP_FAILED);
+    const mutable_bytes room{static_cast<std::byte*>(memory), four_gib};
+
+    const std::string said = abort_message([room]() -> task<> {
+        auto pair = co_await connect_pair();
+        co_await pair.client.write(const_bytes{room});
+    });
+    CHECK(said.find("a write has at most 1 GiB") != said.npos);
+
+    run_here([room]() -> task<> {
+        auto pair = co_await connect_pair();
+        co_await pair.client.write("abc");
+        const std::size_t got = co_await pair.server.read_some(room);
+        CHECK(got == 3);
+    });
+    munmap(memory, four_gib + 1);
 }
 
 TEST_CASE("a connection that is used after its end is a programmer error", "[net]")

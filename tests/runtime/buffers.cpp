@@ -2,13 +2,42 @@
 
 #include <catch2/catch_test_macros.hpp>
 
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
 #include <array>
 #include <cstring>
 #include <memory>
+#include <new>
 #include <string>
 #include <vector>
 
 using namespace whence;
+
+namespace {
+
+bool memory_has_run_out = false;
+
+}  // namespace
+
+void* operator new(std::size_t size)
+{
+    void* const memory = memory_has_run_out ? nullptr : std::malloc(size);
+    if (!memory)
+        throw std::bad_alloc{};
+    return memory;
+}
+void operator delete(void* memory) noexcept
+{
+    std::free(memory);
+}
+void operator delete(void* memory, std::size_t) noexcept
+{
+    std::free(memory);
+}
 
 namespace {
 
@@ -85,6 +114,29 @@ TEST_CASE("a chunk gives its buffer back once, wherever it is moved", "[runtime]
     CHECK(pool.available() == 4);
 }
 
+TEST_CASE("a chunk that outlives its pool is a programmer error", "[runtime]")
+{
+    const pid_t child = fork();
+    if (child == 0) {
+        std::fclose(stderr);
+        std::signal(SIGABRT, [](int) { _exit(42); });
+        chunk kept;
+        {
+            plain_pool pool{4};
+            receive_queue queue;
+            receive_into(queue, pool, "hello");
+            kept = queue.take();
+        }
+        kept = chunk{};
+        _exit(0);
+    }
+    REQUIRE(child > 0);
+    int status = -1;
+    REQUIRE(waitpid(child, &status, 0) == child);
+    REQUIRE(WIFEXITED(status));
+    CHECK(WEXITSTATUS(status) == 42);
+}
+
 TEST_CASE("a buffer goes back as soon as its last byte is consumed", "[runtime]")
 {
     plain_pool pool{4};
@@ -144,4 +196,17 @@ TEST_CASE("when the pool is low, what is received is copied out at once", "[runt
         CHECK(held[static_cast<std::size_t>(i)].text() == "message " + std::to_string(i));
     held.clear();
     CHECK(pool.available() == pool.count());
+}
+
+TEST_CASE("without memory what is received stays in the pool", "[runtime]")
+{
+    plain_pool pool{8};
+    std::array<receive_queue, 8> queues;
+    memory_has_run_out = true;
+    for (receive_queue& queue : queues)
+        receive_into(queue, pool, "message");
+    memory_has_run_out = false;
+    CHECK(pool.available() == 0);
+    for (const receive_queue& queue : queues)
+        CHECK(text_of(queue) == "message");
 }

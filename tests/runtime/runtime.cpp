@@ -37,6 +37,18 @@ TEST_CASE("a runtime rethrows what its main task threw, after the others have en
     CHECK(other_ended);
 }
 
+TEST_CASE("what fails in the root is the run's failure", "[runtime]")
+{
+    auto body = []() -> task<> {
+        runtime::current().root().spawn([]() -> task<> {
+            co_await sleep_for(1ms);
+            throw std::runtime_error("left alone");
+        }());
+        co_await sleep_for(1h);
+    };
+    CHECK_THROWS_AS(run_here(body), std::runtime_error);
+}
+
 TEST_CASE("time passes as on the wall", "[runtime]")
 {
     run_here([]() -> task<> {

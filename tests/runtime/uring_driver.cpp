@@ -107,6 +107,35 @@ TEST_CASE("a pool of eight buffers serves two hundred connections", "[runtime]")
         small);
 }
 
+TEST_CASE("idle connections that met an empty pool do not queue before one with data", "[runtime]")
+{
+    const driver_options tiny{.entries = 64, .buffers_count = 2, .buffer_size = 64};
+    run_here(
+        []() -> task<> {
+            std::deque<support::connected_pair> pairs;
+            for (int i = 0; i < 100; ++i)
+                pairs.push_back(co_await connect_pair());
+            race_record record;
+            scope readers;
+            {
+                co_await pairs[0].client.write("takes one buffer");
+                co_await pairs[1].client.write("takes the other");
+                const chunk first = co_await pairs[0].server.receive();
+                const chunk second = co_await pairs[1].server.receive();
+                for (std::size_t i = 2; i < pairs.size(); ++i)
+                    readers.spawn(receive_once(pairs[i].server, record));
+                co_await support::settle();
+            }
+            // Both buffers are free; if the idle ones queued, this one would be many turns away.
+            co_await pairs.back().client.write("data");
+            co_await sleep_for(50ms);
+            CHECK(record.received == "data");
+            readers.stop();
+            co_await readers.join();
+        },
+        tiny);
+}
+
 TEST_CASE("a starved receive can be cancelled", "[runtime]")
 {
     const driver_options tiny{.entries = 64, .buffers_count = 1, .buffer_size = 64};

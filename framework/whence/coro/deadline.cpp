@@ -2,20 +2,9 @@
 
 namespace whence {
 
-namespace {
-
-/// Adds without overflow: "never" may be written as nanoseconds::max().
-time_point after(nanoseconds time) noexcept
-{
-    const time_point at = now();
-    return time > time_point::max() - at ? time_point::max() : at + time;
-}
-
-}  // namespace
-
 deadline::deadline(nanoseconds time_max) noexcept
     : cancel_scope(ctx.current->innermost), timer(&on_due), inside_(ctx.current),
-      time_max_(time_max), due_(after(time_max))
+      time_max_(time_max), due_(later(now(), time_max))
 {
     enter();
 }
@@ -29,7 +18,7 @@ deadline::deadline(time_point due) noexcept
 
 deadline::deadline(nanoseconds time_max, shield_tag) noexcept
     : cancel_scope(ctx.current->innermost), timer(&on_due), inside_(ctx.current),
-      time_max_(time_max), due_(after(time_max))
+      time_max_(time_max), due_(later(now(), time_max))
 {
     shielded_ = true;
     stopped_ = false;

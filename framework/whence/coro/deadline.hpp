@@ -16,7 +16,7 @@ public:
     ~deadline() override;
 
     /// Moves the moment to `time_max` from now: a store, for a deadline on idleness.
-    void refresh() noexcept { due_ = now() + time_max_; }
+    void refresh() noexcept { due_ = later(now(), time_max_); }
     /// Tells whether this clock, and nobody else, stopped it.
     bool expired() const noexcept { return expired_; }
 
@@ -77,7 +77,7 @@ private:
 sleep_for(nanoseconds time, std::source_location where = std::source_location::current()) noexcept
 {
     note_wait(where);
-    return internal::sleep_awaiter{now() + time};
+    return internal::sleep_awaiter{later(now(), time)};
 }
 
 /// Awaits `work` for at most `time_max`.

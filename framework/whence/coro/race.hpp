@@ -7,12 +7,19 @@ namespace whence {
 namespace internal {
 
 template <std::size_t I, class T, class Outcome>
-task<> run_for(task<T> work, std::optional<Outcome>& winner, scope& rivals)
+task<> run_for(task<T> work, std::optional<Outcome>& winner, bool& lost, scope& rivals)
 {
     auto valued = with_value(std::move(work));
-    auto value = co_await valued;
-    if (!winner)
-        winner.emplace(std::in_place_index<I>, std::move(value));
+    try {
+        auto value = co_await valued;
+        if (!winner && !lost)
+            winner.emplace(std::in_place_index<I>, std::move(value));
+    } catch (const cancelled&) {
+        throw;
+    } catch (...) {
+        lost = !winner;  // the first to end failed: what others still reach is dropped
+        throw;
+    }
     rivals.stop();
 }
 
@@ -27,9 +34,10 @@ task<std::variant<internal::value_of<T>...>> race(task<T>... work)
 {
     using outcome = std::variant<internal::value_of<T>...>;
     std::optional<outcome> winner;
+    bool lost = false;
     scope rivals;
     [&]<std::size_t... I>(std::index_sequence<I...>) {
-        (rivals.spawn(internal::run_for<I>(std::move(work), winner, rivals)), ...);
+        (rivals.spawn(internal::run_for<I>(std::move(work), winner, lost, rivals)), ...);
     }(std::index_sequence_for<T...>{});
     auto join = as_result(rivals.join());
     std::exception_ptr failure = co_await join;

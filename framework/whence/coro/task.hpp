@@ -84,6 +84,7 @@ public:
     // and is slower on both compilers (docs/decisions/0001).
     bool await_suspend(std::coroutine_handle<> parent) noexcept
     {
+        expects(handle_ && !handle_.done(), "a task is awaited once, and not where it moved from");
         handle_.resume();
         if (handle_.done())
             return false;

@@ -31,4 +31,11 @@ inline time_point now() noexcept
     return loop_clock::now();
 }
 
+/// Gives the moment `time` after `from`, or the last there is: "never" may be written as
+/// nanoseconds::max().
+constexpr time_point later(time_point from, nanoseconds time) noexcept
+{
+    return time > time_point::max() - from ? time_point::max() : from + time;
+}
+
 }  // namespace whence

@@ -63,7 +63,7 @@ task<verdict> receive(connection& conn, const trust_table& trust, header_limits 
         co_return verdict::pass();
 
     const parse_options options{.header_size_max = limits.size_max};
-    deadline limit{conn.made_at() + limits.time_max};
+    deadline limit{later(conn.made_at(), limits.time_max)};
     for (;;) {
         const parse_result parsed = parse(conn.buffered(), options);
         if (parsed.status == parse_status::complete) {

@@ -95,6 +95,7 @@ void connection::set_header(const proxy_protocol::header_view& header)
 
 connection::fill_awaiter connection::fill(std::size_t room, std::source_location where)
 {
+    expects(!reading_, "one strand reads from a connection at a time");
     note_wait(where);
     return fill_awaiter{*this, queue_.empty() ? mutable_bytes{} : queue_.prepare(room)};
 }

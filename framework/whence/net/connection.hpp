@@ -5,6 +5,7 @@
 #include <whence/proxy_protocol/header.hpp>
 #include <whence/runtime/driver.hpp>
 
+#include <algorithm>
 #include <optional>
 #include <string>
 
@@ -67,7 +68,11 @@ public:
     /// Shows what was received and not consumed.
     const_bytes buffered() const noexcept { return queue_.bytes(); }
     /// Drops the first `size` buffered bytes.
-    void consume(std::size_t size) noexcept { queue_.consume(size); }
+    void consume(std::size_t size) noexcept
+    {
+        expects(!reading_, "one strand reads from a connection at a time");
+        queue_.consume(size);
+    }
 
     /// Writes all of `bytes`; they are the driver's until the call completes.
     /// limits: 1 GiB a call.
@@ -132,6 +137,17 @@ public:
     explicit io_awaiter(connection& on) noexcept : on_(on) {}
 
 protected:
+    // An operation counts bytes in 32 bits, and tells them in an int.
+    static constexpr std::size_t call_size_max = std::size_t{1} << 30;
+
+    /// Tells whether bytes are there. Another strand that waits in fill() has bytes, too, but those
+    /// are in front of what the kernel writes.
+    bool has_bytes() const noexcept
+    {
+        expects(!on_.reading_, "one strand reads from a connection at a time");
+        return !on_.queue_.empty();
+    }
+
     bool start(verb what, std::coroutine_handle<> waiter, void* data, std::size_t size) noexcept
     {
         expects(on_.fd_ >= 0, "a closed connection is not used");
@@ -158,7 +174,7 @@ class [[nodiscard]] connection::receive_awaiter : io_awaiter {
 public:
     using io_awaiter::io_awaiter;
 
-    bool await_ready() const noexcept { return !on_.queue_.empty(); }
+    bool await_ready() const noexcept { return has_bytes(); }
     [[gnu::always_inline]] bool await_suspend(std::coroutine_handle<> waiter) noexcept
     {
         return start_reading(verb::recv_pooled, waiter, nullptr, 0);
@@ -213,10 +229,11 @@ class [[nodiscard]] connection::read_awaiter : io_awaiter {
 public:
     read_awaiter(connection& on, mutable_bytes into) noexcept : io_awaiter(on), into_(into) {}
 
-    bool await_ready() const noexcept { return into_.empty() || !on_.queue_.empty(); }
+    bool await_ready() const noexcept { return into_.empty() || has_bytes(); }
     [[gnu::always_inline]] bool await_suspend(std::coroutine_handle<> waiter) noexcept
     {
-        return start_reading(verb::recv, waiter, into_.data(), into_.size());
+        const std::size_t size = std::min(into_.size(), call_size_max);
+        return start_reading(verb::recv, waiter, into_.data(), size);
     }
     std::size_t await_resume();
     result<std::size_t> outcome() noexcept;
@@ -233,6 +250,7 @@ public:
     [[gnu::always_inline]] bool await_suspend(std::coroutine_handle<> waiter) noexcept
     {
         expects(!on_.writing_, "one strand writes to a connection at a time");
+        expects(bytes_.size() <= call_size_max, "a write has at most 1 GiB");
         on_.writing_ = true;
         return start(verb::send, waiter, const_cast<std::byte*>(bytes_.data()), bytes_.size());
     }

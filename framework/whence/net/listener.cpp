@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <deque>
+#include <new>
 #include <stdexcept>
 
 namespace whence {
@@ -90,7 +91,18 @@ private:
         } else if (waiter_) {
             complete(*std::exchange(waiter_, nullptr), accepted);
         } else if (accepted != -ECANCELED) {  // its driver went before it: the next one starts anew
+            keep(accepted);
+        }
+    }
+
+    /// Without memory the connection goes; an error that ended the accepting needs no telling.
+    void keep(int accepted) noexcept
+    {
+        try {
             arrived_.push_back(accepted);
+        } catch (const std::bad_alloc&) {
+            if (accepted >= 0)
+                ::close(accepted);
         }
     }
 

@@ -26,7 +26,7 @@ struct block_head {
 
 block_head& head_of(std::byte* data, u32 offset) noexcept
 {
-    return *std::launder(reinterpret_cast<block_head*>(data - offset - sizeof(block_head)));
+    return *std::launder(reinterpret_cast<block_head*>(data - offset));
 }
 
 std::byte* allocate_block(std::size_t capacity)
@@ -34,11 +34,6 @@ std::byte* allocate_block(std::size_t capacity)
     auto* memory = static_cast<std::byte*>(::operator new(sizeof(block_head) + capacity));
     new (memory) block_head{capacity};
     return memory + sizeof(block_head);
-}
-
-bool pooled(const std::byte* data) noexcept
-{
-    return current_pool && current_pool->owns(data);
 }
 
 }  // namespace
@@ -54,41 +49,49 @@ buffer_pool::buffer_pool(std::byte* memory, u32 count, u32 buffer_size) noexcept
 
 void chunk::give_back(std::byte* data, u32 offset) noexcept
 {
-    if (pooled(data))
-        current_pool->put_back(data);
-    else
+    if (offset != 0) {
         ::operator delete(&head_of(data, offset));
+        return;
+    }
+    expects(current_pool && current_pool->owns(data),
+            "a chunk goes before its runtime has ended, in the thread that received it");
+    current_pool->put_back(data);
 }
 
 void receive_queue::consume(std::size_t n) noexcept
 {
     expects(n <= bytes_.size_, "consume() takes no more than there is");
-    bytes_.data_ += n;
-    bytes_.offset_ += static_cast<u32>(n);
-    bytes_.size_ -= static_cast<u32>(n);
-    if (bytes_.size_ == 0) {
-        // The buffer must not be found by a data pointer one past its end.
-        bytes_.data_ -= n;
-        bytes_.offset_ -= static_cast<u32>(n);
-        bytes_ = {};
+    if (n == bytes_.size_) {
+        bytes_ = {};  // its data pointer must not lie one past its buffer's end
+        return;
     }
+    bytes_.data_ += n;
+    bytes_.size_ -= static_cast<u32>(n);
+    if (bytes_.offset_ != 0)
+        bytes_.offset_ += static_cast<u32>(n);
 }
 
-void receive_queue::put(std::byte* data, u32 size)
+void receive_queue::put(std::byte* data, u32 size) noexcept
 {
     expects(empty(), "a receive fills an empty queue");
     bytes_.data_ = data;
     bytes_.size_ = size;
     bytes_.offset_ = 0;
-    if (current_pool->low())
+    if (!current_pool->low())
+        return;
+    try {
         move_to_heap(size);
+    } catch (const std::bad_alloc&) {
+        // The buffer stays where it is: one less for others, but nothing is lost.
+    }
 }
 
 std::size_t receive_queue::heap_room() const noexcept
 {
-    if (bytes_.data_ == nullptr || pooled(bytes_.data_))
+    if (bytes_.offset_ == 0)
         return 0;
-    return head_of(bytes_.data_, bytes_.offset_).capacity - bytes_.offset_ - bytes_.size_;
+    const std::size_t consumed = bytes_.offset_ - sizeof(block_head);
+    return head_of(bytes_.data_, bytes_.offset_).capacity - consumed - bytes_.size_;
 }
 
 void receive_queue::move_to_heap(std::size_t capacity)
@@ -96,6 +99,7 @@ void receive_queue::move_to_heap(std::size_t capacity)
     chunk moved;
     moved.data_ = allocate_block(capacity);
     moved.size_ = bytes_.size_;
+    moved.offset_ = sizeof(block_head);
     std::memcpy(moved.data_, bytes_.data_, bytes_.size_);
     bytes_ = std::move(moved);
 }

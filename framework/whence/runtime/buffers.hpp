@@ -60,7 +60,7 @@ public:
     chunk() = default;
     chunk(chunk&& other) noexcept
         : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)),
-          offset_(other.offset_)
+          offset_(std::exchange(other.offset_, 0))
     {}
     chunk& operator=(chunk&& other) noexcept
     {
@@ -88,7 +88,7 @@ private:
 
     std::byte* data_ = nullptr;
     u32 size_ = 0;
-    u32 offset_ = 0;  // of data_ in its heap block; unused for a pool buffer
+    u32 offset_ = 0;  // of data_ from its heap block's head; 0: in a pool buffer
 };
 
 /// Keeps what was received and not yet consumed: one contiguous run of bytes.
@@ -104,9 +104,10 @@ public:
     /// Gives all bytes away.
     chunk take() noexcept { return std::exchange(bytes_, chunk{}); }
 
-    /// Becomes the pool buffer that a receive filled; copied out at once when the pool is low.
+    /// Becomes the pool buffer that a receive filled; copied out at once when the pool is low
+    /// and there is memory.
     /// limits: only when empty.
-    void put(std::byte* data, u32 size);
+    void put(std::byte* data, u32 size) noexcept;
 
     /// Makes room behind the bytes, in a heap block, and returns it (at least `room` bytes).
     /// errors: std::bad_alloc.

@@ -29,20 +29,24 @@ class signal_source {
 public:
     signal_source()
     {
-        sigset_t wanted;
-        sigemptyset(&wanted);
+        sigemptyset(&wanted_);
         for (const int signal : {SIGINT, SIGTERM, SIGHUP})
-            sigaddset(&wanted, signal);
-        pthread_sigmask(SIG_BLOCK, &wanted, &before_);
+            sigaddset(&wanted_, signal);
+        pthread_sigmask(SIG_BLOCK, &wanted_, &before_);
         // A log whose reader has gone is no reason to die; sockets never raise it here.
         pipe_before_ = std::signal(SIGPIPE, SIG_IGN);
-        fd_ = signalfd(-1, &wanted, SFD_CLOEXEC);
+        fd_ = signalfd(-1, &wanted_, SFD_CLOEXEC);
         if (fd_ < 0)
             throw std::system_error(errno, std::system_category(), "signalfd");
     }
     ~signal_source()
     {
         ::close(fd_);
+        // One that came too late to be read has asked for what has just happened; left pending, it
+        // would kill the program now that its default way is back.
+        const timespec at_once{};
+        while (sigtimedwait(&wanted_, nullptr, &at_once) > 0) {
+        }
         std::signal(SIGPIPE, pipe_before_);
         pthread_sigmask(SIG_SETMASK, &before_, nullptr);
     }
@@ -53,6 +57,7 @@ public:
 
 private:
     int fd_;
+    sigset_t wanted_;
     sigset_t before_;
     void (*pipe_before_)(int);
 };

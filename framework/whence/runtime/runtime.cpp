@@ -50,18 +50,25 @@ void runtime::run(task<> main)
 {
     running_here here{*this};
     std::exception_ptr failure;
-    root_.spawn([](task<> work, std::exception_ptr& failed) -> task<> {
+    std::exception_ptr cancellation;
+    root_.spawn([](task<> work, std::exception_ptr& failed, std::exception_ptr& stopped) -> task<> {
         try {
             co_await work;
+        } catch (const cancelled&) {
+            stopped = std::current_exception();
         } catch (...) {
             failed = std::current_exception();
         }
-    }(std::move(main), failure));
+    }(std::move(main), failure, cancellation));
     while (root_.size() != 0)
         turn();
     reports_.tell_held_back();
-    if (failure)
-        std::rethrow_exception(failure);
+    // Nobody joins the root: what failed there has stopped main and is the run's failure.
+    const std::exception_ptr failure_of_root = scope::join_awaiter{root_}.outcome();
+    for (const std::exception_ptr& error : {failure, failure_of_root, cancellation}) {
+        if (error)
+            std::rethrow_exception(error);
+    }
 }
 
 std::string runtime::dump_tasks()

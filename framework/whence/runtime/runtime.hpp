@@ -21,7 +21,8 @@ public:
     ~runtime() override;
 
     /// Runs `main`, and all that it leaves in root(), to the end.
-    /// errors: rethrows what `main` threw, after everything has ended.
+    /// errors: rethrows what `main` threw, else what was left in root() did, after everything has
+    /// ended.
     void run(task<> main);
 
     /// The runtime that runs the calling coroutine.
