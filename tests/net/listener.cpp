@@ -7,7 +7,10 @@
 
 #include <catch2/catch_test_macros.hpp>
 
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <deque>
@@ -53,6 +56,19 @@ TEST_CASE("a dual-stack listener sees IPv4 peers as IPv4", "[net]")
             co_await connect(endpoint{*ip_address::parse("::1"), at.local().port()});
         const connection server_v6 = co_await at.accept();
         CHECK(to_string(server_v6.peer()).starts_with("[::1]:"));
+    });
+}
+
+TEST_CASE("both ends of a connection send small messages at once", "[net]")
+{
+    run_here([]() -> task<> {
+        const support::connected_pair pair = co_await support::connect_pair();
+        for (const int fd : {pair.client.native_handle(), pair.server.native_handle()}) {
+            int no_delay = 0;
+            socklen_t size = sizeof no_delay;
+            CHECK(getsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &no_delay, &size) == 0);
+            CHECK(no_delay != 0);
+        }
     });
 }
 

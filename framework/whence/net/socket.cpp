@@ -79,7 +79,10 @@ socket_handle open_listening_socket(const endpoint& local, const listen_options&
 
 socket_handle open_stream_socket(const endpoint& remote)
 {
-    return open_socket(remote);
+    socket_handle opened = open_socket(remote);
+    if (remote.is_ip())
+        set(opened, IPPROTO_TCP, TCP_NODELAY, true, "TCP_NODELAY on", remote);
+    return opened;
 }
 
 endpoint peer_of(int fd)

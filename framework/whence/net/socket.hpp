@@ -39,7 +39,7 @@ struct listen_options {
 /// errors: std::system_error naming the address and the step.
 socket_handle open_listening_socket(const endpoint& local, const listen_options& options);
 
-/// Opens a stream socket of the endpoint's family.
+/// Opens a stream socket of the endpoint's family; of TCP with TCP_NODELAY.
 /// errors: std::system_error.
 socket_handle open_stream_socket(const endpoint& remote);
 
