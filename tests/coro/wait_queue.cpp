@@ -39,6 +39,23 @@ TEST_CASE("an event wakes all that wait, and lets through once set", "[coro]")
     });
 }
 
+TEST_CASE("whether an event is set counts when it is awaited, not when the wait is made", "[coro]")
+{
+    run_to_end([]() -> task<> {
+        event happened;
+        auto late = as_result(happened.wait());
+        happened.set();
+        const std::error_code error = co_await late;
+        CHECK_FALSE(error);
+
+        auto early = as_result(happened.wait());
+        happened.reset();
+        deadline limit{1ms};
+        const std::error_code ended = co_await early;
+        CHECK(ended == std::errc::operation_canceled);
+    });
+}
+
 TEST_CASE("one that was woken and stopped in the same turn counts as woken", "[coro]")
 {
     run_to_end([]() -> task<> {

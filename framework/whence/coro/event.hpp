@@ -22,10 +22,10 @@ public:
     /// errors: cancelled.
     class [[nodiscard]] awaiter : public wait_queue::awaiter {
     public:
-        awaiter(event& awaited, wait_queue::awaiter queued) noexcept
-            : wait_queue::awaiter(std::move(queued)), ready_(awaited.set_)
+        awaiter(const event& awaited, wait_queue::awaiter queued) noexcept
+            : wait_queue::awaiter(std::move(queued)), awaited_(awaited)
         {}
-        bool await_ready() const noexcept { return ready_; }
+        bool await_ready() noexcept { return ready_ = awaited_.set_; }
         void await_resume() const
         {
             if (!ready_)
@@ -37,7 +37,8 @@ public:
         }
 
     private:
-        bool ready_;
+        const event& awaited_;
+        bool ready_ = false;
     };
 
     awaiter wait(std::source_location where = std::source_location::current()) noexcept
