@@ -6,6 +6,7 @@
 #include <whence/coro/deadline.hpp>
 #include <whence/coro/event.hpp>
 #include <whence/coro/semaphore.hpp>
+#include <whence/coro/yield.hpp>
 
 #include <catch2/catch_test_macros.hpp>
 
@@ -98,6 +99,28 @@ TEST_CASE("a semaphore never gives more permits than it has", "[coro]")
         co_await children.join();
         CHECK(inside_max == 2);
         CHECK(slots.available() == 2);
+    });
+}
+
+TEST_CASE("a permit, and the lack of one, can be had as a result", "[coro]")
+{
+    run_to_end([]() -> task<> {
+        semaphore slots{1};
+        {
+            auto first = as_result(slots.acquire());
+            const auto permit = co_await first;
+            CHECK(permit.has_value());
+            CHECK(slots.available() == 0);
+
+            deadline limit{1ms};
+            auto second = as_result(slots.acquire());
+            const auto refused = co_await second;
+            CHECK(refused.error() == std::errc::operation_canceled);
+            auto turn = as_result(yield{});
+            const std::error_code stopped = co_await turn;
+            CHECK(stopped == std::errc::operation_canceled);
+        }
+        CHECK(slots.available() == 1);
     });
 }
 

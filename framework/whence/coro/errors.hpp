@@ -29,7 +29,7 @@ inline std::error_code error_of(int error) noexcept
 /// errors: std::errc::operation_canceled stands for `cancelled`; `cancelled` itself when a stopped
 /// strand has ignored that a thousand times in a row.
 template <class Awaiter>
-class as_result {
+class [[nodiscard]] as_result {
 public:
     explicit as_result(Awaiter inner) : inner_(std::move(inner)) {}
 

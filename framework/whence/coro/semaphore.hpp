@@ -43,6 +43,14 @@ public:
                 wait_queue::awaiter::await_resume();
             return permit{from_};
         }
+        result<permit> outcome() noexcept
+        {
+            if (!taken_) {
+                if (const std::error_code error = wait_queue::awaiter::outcome())
+                    return error;
+            }
+            return permit{from_};
+        }
 
     private:
         semaphore& from_;

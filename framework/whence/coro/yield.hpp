@@ -13,6 +13,7 @@ public:
     {
         note_wait(where);
     }
+    yield(yield&&) noexcept {}
 
     bool await_ready() const noexcept { return false; }
     bool await_suspend(std::coroutine_handle<> waiter) noexcept
@@ -24,6 +25,7 @@ public:
         if (ctx.current->result < 0)
             throw_error(-ctx.current->result, "yield");
     }
+    std::error_code outcome() const noexcept { return error_of(-ctx.current->result); }
 
 private:
     void submit(operation& op) noexcept override { complete(op, 0); }
