@@ -31,12 +31,14 @@ void log_sink::line(std::string_view text) noexcept
         ++dropped_;
         return;
     }
+    const std::size_t before = gathering_.size();
     try {
         append(text);
     } catch (const std::bad_alloc&) {
+        gathering_.resize(before);
         ++dropped_;
     }
-    if (write_.state == operation_state::idle)
+    if (write_.state == operation_state::idle && !gathering_.empty())
         start_write();
 }
 
@@ -46,10 +48,10 @@ void log_sink::append(std::string_view text)
         gathering_ += "{\"event\":\"log_dropped\",\"count\":";
         gathering_ += std::to_string(dropped_ - dropped_reported_);
         gathering_ += "}\n";
-        dropped_reported_ = dropped_;
     }
     gathering_ += text;
     gathering_ += '\n';
+    dropped_reported_ = dropped_;
 }
 
 void log_sink::start_write() noexcept

@@ -21,22 +21,33 @@ report_log::~report_log()
     expects(!armed(), "the runtime's end tells what was held back");
 }
 
-void report_log::line(const json_object& event)
+template <class Make>
+void report_log::write(Make text) noexcept
 {
-    if (limit_.pass(now())) {
-        tell_held_back();
-        to_.line(event.text());
-    } else if (!armed()) {
-        ctx.running->timers().arm(*this, now() + count_delay);
+    try {
+        to_.line(text());
+    } catch (const std::bad_alloc&) {
+        // A line less.
     }
 }
 
-void report_log::tell_held_back()
+void report_log::line(const json_object& event) noexcept
+{
+    if (!limit_.pass(now())) {
+        if (!armed())
+            ctx.running->timers().arm(*this, now() + count_delay);
+        return;
+    }
+    tell_held_back();
+    write([&event] { return event.text(); });
+}
+
+void report_log::tell_held_back() noexcept
 {
     if (armed())
         ctx.running->timers().disarm(*this);
     if (const u64 held_back = limit_.take_held_back())
-        to_.line(json_line("log_rate_limited").add("count", held_back).text());
+        write([=] { return json_line("log_rate_limited").add("count", held_back).text(); });
 }
 
 void report_log::on_due(timer& self) noexcept

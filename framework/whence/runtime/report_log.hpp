@@ -8,19 +8,22 @@
 namespace whence {
 
 /// Logs events that strangers can cause: a storm of them is cut down to some lines a second and
-/// their count, which is told a second later at the latest.
+/// their count, which is told a second later at the latest. Without memory there is a line less.
 /// limits: one thread, that of the runtime in which it logs.
 class report_log : timer {
 public:
     explicit report_log(log_sink& to) noexcept;
     ~report_log();
 
-    void line(const json_object& event);
+    /// Takes one event.
+    void line(const json_object& event) noexcept;
 
     /// Writes the count of what was held back, if anything was.
-    void tell_held_back();
+    void tell_held_back() noexcept;
 
 private:
+    template <class Make>
+    void write(Make text) noexcept;
     static void on_due(timer& self) noexcept;
 
     log_sink& to_;
