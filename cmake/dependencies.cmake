@@ -66,8 +66,6 @@ if(WHENCE_FETCH_DEPENDENCIES)
         GIT_TAG 6c7b07a878ad834957b98d0f9ce1dbe0cb204fc9)  # 2.4.2
     FetchContent_Declare(asio GIT_REPOSITORY https://github.com/chriskohlhoff/asio
         GIT_TAG 12e0ce9e0500bf0f247dbd1ae894272656456079)  # 1.30.2, no CMake project: headers only
-    FetchContent_MakeAvailable(asio)
-    set(WHENCE_ASIO_INCLUDE_DIR ${asio_SOURCE_DIR}/asio/include)
 endif()
 
 function(whence_require package version)
@@ -97,18 +95,25 @@ if(WHENCE_BUILD_EXAMPLES OR WHENCE_BUILD_BENCH)
 endif()
 
 # ---- Asio, headers only -------------------------------------------------------------------------------
-find_path(WHENCE_ASIO_INCLUDE_DIR asio.hpp)
-whence_read_define(${WHENCE_ASIO_INCLUDE_DIR}/asio/version.hpp ASIO_VERSION asio_version)
-if(NOT asio_version OR asio_version LESS 102800)
-    if(NOT asio_version)
-        set(asio_version none)
+# For the comparison in bench/, and for the tests that compile every header alone.
+if(WHENCE_BUILD_BENCH OR WHENCE_BUILD_TESTS)
+    if(WHENCE_FETCH_DEPENDENCIES)
+        FetchContent_MakeAvailable(asio)
+        set(WHENCE_ASIO_INCLUDE_DIR ${asio_SOURCE_DIR}/asio/include)
     endif()
-    whence_dependency_missing("Asio 1.28 or newer (ASIO_VERSION 102800)" "${asio_version}" "standalone Asio")
+    find_path(WHENCE_ASIO_INCLUDE_DIR asio.hpp)
+    whence_read_define(${WHENCE_ASIO_INCLUDE_DIR}/asio/version.hpp ASIO_VERSION asio_version)
+    if(NOT asio_version OR asio_version LESS 102800)
+        if(NOT asio_version)
+            set(asio_version none)
+        endif()
+        whence_dependency_missing("Asio 1.28 or newer (ASIO_VERSION 102800)" "${asio_version}" "standalone Asio")
+    endif()
+    add_library(whence_asio INTERFACE)
+    target_include_directories(whence_asio SYSTEM INTERFACE ${WHENCE_ASIO_INCLUDE_DIR})
+    target_compile_definitions(whence_asio INTERFACE ASIO_STANDALONE ASIO_NO_DEPRECATED)
+    target_link_libraries(whence_asio INTERFACE Threads::Threads)
 endif()
-add_library(whence_asio INTERFACE)
-target_include_directories(whence_asio SYSTEM INTERFACE ${WHENCE_ASIO_INCLUDE_DIR})
-target_compile_definitions(whence_asio INTERFACE ASIO_STANDALONE ASIO_NO_DEPRECATED)
-target_link_libraries(whence_asio INTERFACE Threads::Threads)
 
 # ---- optional -----------------------------------------------------------------------------------------
 # llhttp parses HTTP for the examples that speak it; Ubuntu 24.04 does not package it.
