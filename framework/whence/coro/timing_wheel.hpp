@@ -21,9 +21,10 @@ struct timer : list_node<timer> {
 };
 
 /// Keeps any number of timers; arming and disarming are O(1), an empty stretch of time is skipped
-/// in one step, whatever its length. units: one tick is a millisecond; a timer fires in the first
-/// advance() at or after its moment, rounded up to a tick. source: Varghese and Lauck, "Hashed and
-/// hierarchical timing wheels" (1987), scheme 7.
+/// in one step, whatever its length.
+/// units: one tick is a millisecond; a timer fires in the first advance() at or after its moment,
+/// rounded up to a tick.
+/// source: Varghese and Lauck, "Hashed and hierarchical timing wheels" (1987), scheme 7.
 ///
 ///   level 0   64 slots of 1 tick      those whose tick differs from now only in the low 6 bits
 ///   level 1   64 slots of 64 ticks    ... in the low 12 bits, and so on

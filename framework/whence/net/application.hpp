@@ -14,7 +14,7 @@ public:
     static verdict pass() noexcept { return {}; }
     /// `reason`: one word of a fixed set, with static lifetime: logs and counters group by it.
     static verdict refuse(const char* reason, std::string detail = {});
-    /// The same for what is routine, such as a health check's reset: counted, not logged.
+    /// The same for what is routine, such as a health check's reset: not logged.
     static verdict refuse_quietly(const char* reason) noexcept;
 
     bool passed() const noexcept { return reason_ == nullptr; }

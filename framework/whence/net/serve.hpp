@@ -18,9 +18,9 @@ struct serve_options {
 
 /// Serves connections until the runtime drains: accepts, leads each through the gates, runs its
 /// session in a strand of its own. Then stops accepting, closes those that are still at a gate,
-/// lets the sessions finish up to drain_time_max, and cancels the rest. shape: owns listeners and
-/// application until the last session has been joined. errors: what a session throws closes that
-/// connection, is logged, and disturbs nothing else.
+/// lets the sessions finish up to drain_time_max, and cancels the rest.
+/// shape: owns listeners and application until the last session has been joined.
+/// errors: what a session throws closes that connection, is logged, and disturbs nothing else.
 task<> serve(std::vector<listener> listeners, std::unique_ptr<const application> app,
              serve_options options = {});
 

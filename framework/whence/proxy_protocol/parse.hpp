@@ -78,7 +78,7 @@ struct parse_options {
 };
 
 /// Holds what `parse` found.
-struct parse_result {
+struct [[nodiscard]] parse_result {
     parse_status status = parse_status::incomplete;
     parse_reason reason = parse_reason::none;
     /// Where the broken rule shows, in bytes from the start.
