@@ -55,7 +55,6 @@ namespace internal {
 
 /// Keeps the exception in flight for the coroutine that waits for this one.
 void store_error(std::exception_ptr error) noexcept;
-std::exception_ptr take_error() noexcept;
 [[noreturn]] void rethrow_error();
 
 }  // namespace internal

@@ -60,18 +60,13 @@ void store_error(std::exception_ptr error) noexcept
     new (&ctx.error) std::exception_ptr(std::move(error));
 }
 
-std::exception_ptr take_error() noexcept
+void rethrow_error()
 {
     auto* const stored = std::launder(reinterpret_cast<std::exception_ptr*>(&ctx.error));
     std::exception_ptr error = std::move(*stored);
     std::destroy_at(stored);
     ctx.error = nullptr;
-    return error;
-}
-
-void rethrow_error()
-{
-    std::rethrow_exception(take_error());
+    std::rethrow_exception(std::move(error));
 }
 
 }  // namespace internal

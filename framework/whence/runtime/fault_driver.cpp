@@ -21,8 +21,6 @@ fault_driver::fault_driver(std::unique_ptr<driver> below, fault planned)
     : below_(std::move(below)), planned_(planned)
 {}
 
-fault_driver::~fault_driver() = default;
-
 void fault_driver::submit(operation& op) noexcept
 {
     if (++submitted_ != planned_.at) {

@@ -23,7 +23,6 @@ struct fault {
 class fault_driver final : public driver {
 public:
     fault_driver(std::unique_ptr<driver> below, fault planned);
-    ~fault_driver() override;
 
     /// Tells how many operations were submitted, so whether the fault was met.
     u64 submitted() const noexcept { return submitted_; }
