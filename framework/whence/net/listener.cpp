@@ -52,11 +52,16 @@ public:
         return true;
     }
 
-    connection make_connection(int fd, endpoint peer) const
+    result<connection> make_connection(socket_handle accepted) const
     {
+        // Multishot accept does not tell the peer's address.
+        endpoint peer = peer_of(accepted.get());
+        if (peer.empty())
+            return error_of(ECONNABORTED);
         // A listener on one address knows the local end of what it accepts.
-        return connection{runtime::current().io(), fd, std::move(peer),
-                          wildcard_ ? local_of(fd) : local_};
+        endpoint local = wildcard_ ? local_of(accepted.get()) : local_;
+        return connection{runtime::current().io(), accepted.release(), std::move(peer),
+                          std::move(local)};
     }
 
     void submit(operation& op) noexcept override
@@ -95,7 +100,7 @@ private:
         }
     }
 
-    /// Without memory the connection goes; an error that ended the accepting needs no telling.
+    /// Keeps it for the next accept(). Without memory there is a connection less.
     void keep(int accepted) noexcept
     {
         try {
@@ -165,13 +170,11 @@ result<connection> listener::accept_awaiter::outcome() noexcept
     const int fd = accepted_ == -EAGAIN ? ctx.current->result : accepted_;
     if (fd < 0)
         return error_of(-fd);
-    // Multishot accept does not tell the peer's address.
-    endpoint peer = peer_of(fd);
-    if (peer.empty()) {
-        ::close(fd);
-        return error_of(ECONNABORTED);
+    try {
+        return at_.make_connection(socket_handle{fd});
+    } catch (const std::bad_alloc&) {
+        return error_of(ENOMEM);
     }
-    return at_.make_connection(fd, std::move(peer));
 }
 
 connection listener::accept_awaiter::await_resume()

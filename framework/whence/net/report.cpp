@@ -7,17 +7,27 @@ namespace whence {
 
 namespace {
 
-/// Logs what `fill` adds to the event, and whom it concerns. Without memory there is a line less.
-template <class Fill>
-void report(std::string_view event, const connection& conn, Fill fill) noexcept
+constexpr std::size_t places_max = 16;
+
+/// Makes a line and logs it. Without memory there is a line less.
+template <class Log>
+void try_to_log(Log log) noexcept
 {
     try {
-        json_object line = json_line(event);
-        fill(line);
-        line.add("peer", conn.peer()).add("local", conn.local());
-        runtime::current().reports().line(line);
+        log();
     } catch (const std::bad_alloc&) {
     }
+}
+
+/// Logs what `fill` adds to the event, at the rate for what strangers can cause.
+template <class Fill>
+void report(std::string_view event, Fill fill) noexcept
+{
+    try_to_log([&] {
+        json_object line = json_line(event);
+        fill(line);
+        runtime::current().reports().line(line);
+    });
 }
 
 }  // namespace
@@ -26,17 +36,47 @@ void report_refusal(const connection& conn, const verdict& why) noexcept
 {
     if (why.quiet())
         return;
-    report("refused", conn, [&why](json_object& line) {
+    report("refused", [&](json_object& line) {
         line.add("reason", why.reason());
         if (!why.detail().empty())
             line.add("detail", why.detail());
+        line.add("peer", conn.peer()).add("local", conn.local());
     });
 }
 
 void report_failure(const connection& conn, std::string_view what) noexcept
 {
-    report("session_failed", conn,
-           [&](json_object& line) { line.add("error", what).add("client", conn.client()); });
+    report("session_failed", [&](json_object& line) {
+        line.add("error", what)
+            .add("client", conn.client())
+            .add("peer", conn.peer())
+            .add("local", conn.local());
+    });
+}
+
+void report_accept_failure(const endpoint& local, const std::error_code& error) noexcept
+{
+    report("accept_failed",
+           [&](json_object& line) { line.add("local", local).add("error", error.message()); });
+}
+
+void report_cut_drain(scope& sessions) noexcept
+{
+    try_to_log([&sessions] {
+        std::string places;
+        std::size_t reported = 0;
+        sessions.for_each([&](const strand& outstanding) {
+            if (reported++ >= places_max)
+                return;
+            places += places.empty() ? "[" : ",";
+            const std::source_location& at = outstanding.where;
+            json_text(places, at.file_name() + (":" + std::to_string(at.line())));
+        });
+        const json_object line = json_line("drain_cut_short")
+                                     .add("sessions", u64{sessions.size()})
+                                     .add_json("waiting_at", places + ']');
+        runtime::current().errors().line(line.text());
+    });
 }
 
 }  // namespace whence

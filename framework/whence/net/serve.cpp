@@ -2,7 +2,6 @@
 
 #include <whence/coro/deadline.hpp>
 #include <whence/net/report.hpp>
-#include <whence/runtime/json_line.hpp>
 #include <whence/runtime/runtime.hpp>
 
 #include <utility>
@@ -13,8 +12,6 @@ namespace {
 
 // After a failed accept (no descriptor left, no memory) the next try waits for some to come free.
 constexpr nanoseconds accept_pause = 100ms;
-
-constexpr std::size_t report_places_max = 16;
 
 /// Tells errors that say no more than "the peer has gone": routine, counted by the kernel.
 bool peer_has_gone(const std::error_code& error) noexcept
@@ -40,7 +37,7 @@ private:
     task<bool> through_gates(connection& conn);
     bool take(const listener& from, result<connection> accepted) noexcept;
     void end_badly(connection& conn) noexcept;
-    void refuse(connection& conn, const verdict& why);
+    void refuse(connection& conn, const verdict& why) noexcept;
     task<> cut_short();
 
     std::unique_ptr<const application> app_;
@@ -69,9 +66,7 @@ bool server::take(const listener& from, result<connection> accepted) noexcept
         if (!accepted && peer_has_gone(accepted.error()))
             return true;
         if (!accepted) {
-            runtime::current().reports().line(json_line("accept_failed")
-                                                  .add("local", from.local())
-                                                  .add("error", accepted.error().message()));
+            report_accept_failure(from.local(), accepted.error());
             return false;
         }
         if (handshakes_.size() < options_.handshakes_max)
@@ -132,7 +127,7 @@ void server::end_badly(connection& conn) noexcept
 }
 
 /// Closes without a byte, and says who and why.
-void server::refuse(connection& conn, const verdict& why)
+void server::refuse(connection& conn, const verdict& why) noexcept
 {
     report_refusal(conn, why);
     conn.abort();
@@ -153,19 +148,7 @@ task<> server::drain()
 task<> server::cut_short()
 {
     co_await sleep_for(options_.drain_time_max);
-    std::string places;
-    std::size_t reported = 0;
-    sessions_.for_each([&](const strand& outstanding) {
-        if (reported++ >= report_places_max)
-            return;
-        places += places.empty() ? "[" : ",";
-        const std::source_location& at = outstanding.where;
-        json_text(places, at.file_name() + (":" + std::to_string(at.line())));
-    });
-    runtime::current().errors().line(json_line("drain_cut_short")
-                                         .add("sessions", u64{sessions_.size()})
-                                         .add_json("waiting_at", places + ']')
-                                         .text());
+    report_cut_drain(sessions_);
     sessions_.stop();
 }
 
