@@ -18,6 +18,8 @@ if(CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
 else()
     target_compile_options(whence_options INTERFACE -Wno-missing-field-initializers)
 endif()
+# Dumps and checks name files as they stand in the checkout.
+target_compile_options(whence_options INTERFACE -fmacro-prefix-map=${PROJECT_SOURCE_DIR}/=)
 if(WHENCE_WARNINGS_AS_ERRORS)
     target_compile_options(whence_options INTERFACE -Werror)
 endif()

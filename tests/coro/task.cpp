@@ -191,3 +191,35 @@ TEST_CASE("a named value of an awaited task decides a branch", "[coro]")
         CHECK(branches == 2);
     });
 }
+
+TEST_CASE("as_result gives a task's value, its error code, or its other exception", "[coro]")
+{
+    run_to_end([]() -> task<> {
+        auto seven = as_result(after_waiting(7));
+        const result<int> value = co_await seven;
+        REQUIRE(value.has_value());
+        CHECK(*value == 7);
+
+        auto late = as_result(with_deadline(1ms, []() -> task<int> {
+            co_await sleep_for(1h);
+            co_return 1;
+        }()));
+        const result<int> timed_out = co_await late;
+        REQUIRE_FALSE(timed_out.has_value());
+        CHECK(timed_out.error() == std::errc::timed_out);
+
+        auto nothing = as_result([]() -> task<> { co_return; }());
+        const std::error_code none = co_await nothing;
+        CHECK_FALSE(none);
+
+        bool rethrown = false;
+        try {
+            auto other = as_result(throws_at_once());
+            co_await other;
+        } catch (const std::runtime_error&) {
+            rethrown = true;
+        }
+        CHECK(rethrown);
+        CHECK(ctx.error == nullptr);
+    });
+}

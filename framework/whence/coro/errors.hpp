@@ -56,6 +56,9 @@ namespace internal {
 /// Keeps the exception in flight for the coroutine that waits for this one.
 void store_error(std::exception_ptr error) noexcept;
 [[noreturn]] void rethrow_error();
+/// Takes the exception in flight as an error code; rethrows what is neither `cancelled` nor a
+/// std::system_error.
+std::error_code take_error_code();
 
 }  // namespace internal
 

@@ -69,6 +69,17 @@ void rethrow_error()
     std::rethrow_exception(std::move(error));
 }
 
+std::error_code take_error_code()
+{
+    try {
+        rethrow_error();
+    } catch (const cancelled&) {
+        return error_of(ECANCELED);
+    } catch (const std::system_error& error) {
+        return error.code();
+    }
+}
+
 }  // namespace internal
 
 }  // namespace whence

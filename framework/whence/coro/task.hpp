@@ -13,6 +13,18 @@ class task;
 
 namespace internal {
 
+/// Is result<T> where there is such a type: not for void.
+template <class T>
+struct make_result {
+    using type = result<T>;
+};
+template <>
+struct make_result<void> {
+    using type = void;
+};
+template <class T>
+using result_of = typename make_result<T>::type;
+
 struct task_promise_base {
     static void* operator new(std::size_t size) { return allocate_frame(size); }
     static void operator delete(void* frame, std::size_t size) noexcept { free_frame(frame, size); }
@@ -97,6 +109,18 @@ public:
         if (ctx.error) [[unlikely]]
             internal::rethrow_error();
         return handle_.promise().take();
+    }
+
+    /// Gives the value, or the error code of a std::system_error or a cancellation; as_result asks
+    /// for it. An empty code stands for success where there is no value.
+    auto outcome() -> std::conditional_t<std::is_void_v<T>, std::error_code, internal::result_of<T>>
+    {
+        if (ctx.error) [[unlikely]]
+            return internal::take_error_code();
+        if constexpr (std::is_void_v<T>)
+            return {};
+        else
+            return handle_.promise().take();
     }
 
 private:

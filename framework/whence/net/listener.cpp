@@ -43,13 +43,13 @@ public:
 
     const endpoint& local() const noexcept { return local_; }
 
-    bool take(int& accepted) noexcept
+    std::optional<int> take() noexcept
     {
         if (arrived_.empty())
-            return false;
-        accepted = arrived_.front();
+            return std::nullopt;
+        const int accepted = arrived_.front();
         arrived_.pop_front();
-        return true;
+        return accepted;
     }
 
     result<connection> make_connection(socket_handle accepted) const
@@ -157,7 +157,8 @@ listener::accept_awaiter listener::accept(std::source_location where) noexcept
 
 bool listener::accept_awaiter::await_ready() noexcept
 {
-    return at_.take(accepted_);
+    accepted_ = at_.take();
+    return accepted_.has_value();
 }
 
 bool listener::accept_awaiter::await_suspend(std::coroutine_handle<> waiter) noexcept
@@ -167,7 +168,7 @@ bool listener::accept_awaiter::await_suspend(std::coroutine_handle<> waiter) noe
 
 result<connection> listener::accept_awaiter::outcome() noexcept
 {
-    const int fd = accepted_ == -EAGAIN ? ctx.current->result : accepted_;
+    const int fd = accepted_ ? *accepted_ : ctx.current->result;
     if (fd < 0)
         return error_of(-fd);
     try {

@@ -46,7 +46,7 @@ public:
 
 private:
     acceptor& at_;
-    int accepted_ = -EAGAIN;
+    std::optional<int> accepted_;
 };
 
 }  // namespace whence

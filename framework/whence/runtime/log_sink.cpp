@@ -2,6 +2,8 @@
 
 #include <whence/base/check.hpp>
 
+#include <algorithm>
+
 namespace whence {
 
 namespace {
@@ -75,7 +77,11 @@ void log_sink::on_written() noexcept
         submit(write_, io_);
         return;
     }
-    // Nobody reads the log any more: there is nowhere left to complain.
+    if (written < write_.size) {
+        // Nobody reads the log any more, or it is full and does not block.
+        const std::string_view lost{static_cast<const char*>(write_.data), write_.size};
+        dropped_ += static_cast<u64>(std::ranges::count(lost, '\n'));
+    }
     writing_.clear();
     if (write_.result > 0 && !gathering_.empty())
         start_write();
