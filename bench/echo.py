@@ -20,7 +20,7 @@ import sys
 from contextlib import ExitStack
 from pathlib import Path
 
-from harness import Server, core_pair, quartiles, spread, start_pinned
+from harness import Server, core_pair, echo_command, quartiles, spread, start_pinned
 
 AA_RANGE = (0.97, 1.03)
 ATTEMPTS_MAX = 3
@@ -49,7 +49,7 @@ def measure_rounds(build_dir, options, connections, size):
     server_core, load_core = core_pair()
     load = build_dir / "bench/load"
     commands = {RAW: [build_dir / "bench/echo_raw"], RAW_AGAIN: [build_dir / "bench/echo_raw"],
-                WHENCE: [build_dir / "examples/echo"], ASIO: [build_dir / "bench/echo_asio"]}
+                WHENCE: echo_command(build_dir), ASIO: [build_dir / "bench/echo_asio"]}
     rounds = []
     with ExitStack() as running:
         servers = {name: running.enter_context(Server(command, server_core))

@@ -103,6 +103,11 @@ def print_machine(build_dir, command):
     print(f"command   {' '.join(command)}\n", flush=True)
 
 
+def echo_command(build_dir):
+    """whence's echo; the address is appended."""
+    return [Path(build_dir) / "examples/echo", "--access-log", "off", "--listen"]
+
+
 def quartiles(values):
     if len(values) == 1:
         return values[0], values[0], values[0]

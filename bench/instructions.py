@@ -17,7 +17,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from harness import Server, core_pair, start_pinned
+from harness import Server, core_pair, echo_command, start_pinned
 
 CONNECTIONS = 64
 RAW_MAX = 190      # a baseline that needs more is none
@@ -54,11 +54,11 @@ def dump(server, number, out):
     return out.with_name(f"{out.name}.{number}")
 
 
-def profile(program, load, messages, directory):
+def profile(command, load, messages, directory):
     """Echoes under callgrind; gives a dump for each time."""
     out = Path(directory) / "callgrind"
     valgrind = ["valgrind", "-q", "--tool=callgrind", f"--callgrind-out-file={out}",
-                strip(program, directory)]
+                strip(command[0], directory), *command[1:]]
     cores = core_pair()
     with Server(valgrind, cores[0], log=None) as server:
         client = start_pinned([load, server.address, "--connections", CONNECTIONS, "--messages", messages],
@@ -97,10 +97,10 @@ def by_function(dump_file):
     return costs
 
 
-def measure(program, load, options):
+def measure(command, load, options):
     """The median of instructions per echo, and what each function has of them."""
     with tempfile.TemporaryDirectory() as directory:
-        dumps = sorted(profile(program, load, options.messages, directory), key=total)
+        dumps = sorted(profile(command, load, options.messages, directory), key=total)
         middle = dumps[len(dumps) // 2]
         functions = sorted(((cost / options.messages, name) for name, cost in by_function(middle).items()),
                            reverse=True)
@@ -116,10 +116,10 @@ def main():
     print(f"user instructions per echo, 64 B, {CONNECTIONS} connections, callgrind")
     print(f"  {'server':20} {'measured':>9}   limit   goal  stretch")
     good = True
-    for name, path, limit, goals in (
-            ("raw io_uring", "bench/echo_raw", RAW_MAX, ""),
-            ("whence", "examples/echo", WHENCE_MAX, f" {WHENCE_GOAL:6} {WHENCE_STRETCH:8}")):
-        count, functions = measure(options.build_dir / path, options.build_dir / "bench/load", options)
+    for name, command, limit, goals in (
+            ("raw io_uring", [options.build_dir / "bench/echo_raw"], RAW_MAX, ""),
+            ("whence", echo_command(options.build_dir), WHENCE_MAX, f" {WHENCE_GOAL:6} {WHENCE_STRETCH:8}")):
+        count, functions = measure(command, options.build_dir / "bench/load", options)
         verdict = "" if count <= limit else "   ABOVE THE LIMIT"
         print(f"  {name:20} {count:9.1f} {limit:7}{goals}{verdict}", flush=True)
         for cost, function in functions[:options.functions]:

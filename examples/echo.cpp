@@ -1,10 +1,12 @@
 // echo: the smallest server. Sends back what each client says, until it stops talking.
 //
-//   build/release/examples/echo 127.0.0.1:7000
+//   build/release/examples/echo --listen 127.0.0.1:7000
 //   printf 'hello' | nc -N 127.0.0.1 7000          ->  hello
-#include <whence/whence.hpp>
+#include "common/server_options.hpp"
 
 using namespace whence;
+
+namespace {
 
 task<> echo(connection& conn)
 {
@@ -12,7 +14,9 @@ task<> echo(connection& conn)
         co_await conn.write(chunk);
 }
 
-int main(int, char** arguments)
+}  // namespace
+
+int main(int count, char** arguments)
 {
-    return run(serve(arguments[1] ? arguments[1] : "127.0.0.1:7000", echo));
+    return examples::run_server(count, arguments, "Sends back what each client says.", echo);
 }

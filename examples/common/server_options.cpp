@@ -119,6 +119,7 @@ server_options parse_command_line(int count, char** arguments, const std::string
 std::vector<listener> open_listeners(const server_options& options)
 {
     std::vector<listener> listeners;
+    listeners.reserve(options.listen.size());
     for (const endpoint& at : options.listen)
         listeners.push_back(listener::bind(at));
     for (const listener& opened : listeners) {

@@ -228,6 +228,28 @@ TEST_CASE("one that joins an emptied scope is woken when the last strand moves a
     });
 }
 
+TEST_CASE("a strand that takes its cancellation for an error to retry is unwound", "[coro]")
+{
+    run_to_end([]() -> task<> {
+        int tries = 0;
+        scope children;
+        children.spawn([](int& count) -> task<> {
+            event never;
+            for (;;) {
+                auto waiting = as_result(never.wait());
+                const std::error_code error = co_await waiting;
+                CHECK(error == std::errc::operation_canceled);
+                ++count;
+            }
+        }(tries));
+        co_await sleep_for(1ms);
+        children.stop();
+        co_await children.join();
+        CHECK(tries > 100);
+        CHECK(tries < 2000);
+    });
+}
+
 TEST_CASE("a scope describes where its strands wait", "[coro]")
 {
     run_to_end([]() -> task<> {

@@ -162,6 +162,20 @@ TEST_CASE("when descriptors run out accept says so, and goes on once some are fr
     });
 }
 
+TEST_CASE("a listener outlives its runtime, and accepts in the next one", "[net]")
+{
+    listener at = listener::bind("127.0.0.1:0");
+    for (int i = 0; i < 2; ++i) {
+        runtime here;
+        const support::watchdog bounded{here};
+        here.run([](listener& from) -> task<> {
+            const connection client = co_await connect(from.local());
+            const connection server = co_await from.accept();
+            CHECK(server.peer() == client.local());
+        }(at));
+    }
+}
+
 TEST_CASE("accepting survives a fault at every operation", "[net]")
 {
     support::run_with_every_fault([]() -> task<> {

@@ -124,23 +124,15 @@ TEST_CASE("several listeners are all served, each with its real address", "[comm
 
 TEST_CASE("echo sends back what it is told and nothing else", "[command_line]")
 {
-    const std::string address = free_address("127.0.0.1");
-    process program{{WHENCE_ECHO, address}};
-    std::optional<client> one;
-    const auto until = std::chrono::steady_clock::now() + step_time_max;
-    while (!one && std::chrono::steady_clock::now() < until &&
-           !program.wait_for_exit(milliseconds{5}))
-    {
-        try {
-            one.emplace(address);
-        } catch (const std::system_error&) {
-            continue;  // not listening yet
-        }
-    }
-    REQUIRE(one);
-    one->send("hello");
-    one->finish();
-    const received all = one->read_to_end();
+    process program{{WHENCE_ECHO, "--listen", "127.0.0.1:0", "--access-log", "off"}};
+    const auto ready = program.wait_for_output([](std::string_view) { return true; });
+    REQUIRE(ready);
+    const json listening = json::parse(*ready);
+    CHECK(listening.at("event") == "listening");
+    client one{listening.at("address").get<std::string>()};
+    one.send("hello");
+    one.finish();
+    const received all = one.read_to_end();
     CHECK(all.bytes == "hello");
     CHECK(all.how == ending::closed);
     program.signal(SIGTERM);

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <whence/base/result.hpp>
+#include <whence/coro/strand.hpp>
 
 #include <exception>
 #include <utility>
@@ -25,7 +26,8 @@ inline std::error_code error_of(int error) noexcept
 }
 
 /// Awaits like `inner`, but gives a result instead of throwing: for what is normal to fail.
-/// errors: std::errc::operation_canceled stands for `cancelled`.
+/// errors: std::errc::operation_canceled stands for `cancelled`; `cancelled` itself when a stopped
+/// strand has ignored that a thousand times in a row.
 template <class Awaiter>
 class as_result {
 public:
@@ -37,7 +39,13 @@ public:
     {
         return inner_.await_suspend(waiter);
     }
-    auto await_resume() noexcept { return inner_.outcome(); }
+    auto await_resume()
+    {
+        // A loop that takes every error for a reason to try again must end with its scope.
+        if (ctx.refusals > refusals_as_result_max) [[unlikely]]
+            throw cancelled{};
+        return inner_.outcome();
+    }
 
 private:
     Awaiter inner_;

@@ -16,7 +16,6 @@ enum class verb : u8 {
     send,         // all bytes, or an error
     read,
     write,
-    poll_in,
 };
 
 /// Tells where an operation is on its way.

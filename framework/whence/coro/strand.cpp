@@ -20,6 +20,7 @@ void run_ready() noexcept
         strand& self = static_cast<strand&>(*head);
         self.state = operation_state::idle;
         ctx.current = &self;
+        ctx.refusals = 0;
         // The trampoline: a coroutine that ended names the one that waited for it.
         for (std::coroutine_handle<> next = self.waiter; next; next = ctx.resume_next) {
             ctx.resume_next = {};

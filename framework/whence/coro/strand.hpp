@@ -55,6 +55,7 @@ struct context {
     strand* current = nullptr;            // the strand whose coroutine is running
     std::coroutine_handle<> resume_next;  // a finished coroutine's waiter
     strand* finished = nullptr;           // the running strand, once its first coroutine has ended
+    u32 refusals = 0;                     // waits that the running strand tried though it was stopped
     void* error = nullptr;                // a std::exception_ptr on its way from child to parent
     operation* ready_head = nullptr;
     operation* ready_tail = nullptr;
@@ -102,6 +103,11 @@ inline bool anyone_ready() noexcept
     return ctx.ready_head != nullptr;
 }
 
+/// Bounds how often a stopped strand may try to wait before it is a programmer's error; before that,
+/// as_result() gives up on it with `cancelled`.
+inline constexpr u32 refusals_max = 100'000;
+inline constexpr u32 refusals_as_result_max = 1'000;
+
 /// Fills in who waits and hands the current strand's operation over: the end of every awaiter's
 /// await_suspend. False: the strand is stopped, and its outcome (-ECANCELED) is there already.
 inline bool start_wait(carrier& via, std::coroutine_handle<> waiter) noexcept
@@ -109,6 +115,7 @@ inline bool start_wait(carrier& via, std::coroutine_handle<> waiter) noexcept
     strand& self = *ctx.current;
     expects(self.state == operation_state::idle, "a strand waits for one thing at a time");
     if (self.stopped) [[unlikely]] {
+        expects(++ctx.refusals < refusals_max, "a strand that was stopped goes on waiting for ever");
         self.result = -ECANCELED;
         return false;
     }

@@ -90,7 +90,7 @@ private:
                 delete this;
         } else if (waiter_) {
             complete(*std::exchange(waiter_, nullptr), accepted);
-        } else {
+        } else if (accepted != -ECANCELED) {  // its driver went before it: the next one starts anew
             keep(accepted);
         }
     }

@@ -38,7 +38,7 @@ public:
 private:
     internal::spawned session(connection conn);
     task<bool> through_gates(connection& conn);
-    bool admit(connection conn) noexcept;
+    bool take(const listener& from, result<connection> accepted) noexcept;
     void end_badly(connection& conn) noexcept;
     void refuse(connection& conn, const verdict& why);
     task<> cut_short();
@@ -54,30 +54,30 @@ task<> server::accept_from(listener& from)
     for (;;) {
         auto accepting = as_result(from.accept());
         result<connection> accepted = co_await accepting;
-        bool pause = false;
-        if (accepted) {
-            pause = !admit(std::move(*accepted));
-        } else if (accepted.error() == std::errc::operation_canceled) {
+        if (!accepted && accepted.error() == std::errc::operation_canceled)
             co_return;
-        } else if (!peer_has_gone(accepted.error())) {
-            runtime::current().reports().line(json_line("accept_failed")
-                                                  .add("local", from.local())
-                                                  .add("error", accepted.error().message()));
-            pause = true;
-        }
-        if (pause)
+        const bool taken = take(from, std::move(accepted));
+        if (!taken)
             co_await sleep_for(accept_pause);
     }
 }
 
-/// Starts a session, or refuses one too many. False: there is no memory for it.
-bool server::admit(connection conn) noexcept
+/// Starts a session, or refuses one too many. False: there is no descriptor or memory for it.
+bool server::take(const listener& from, result<connection> accepted) noexcept
 {
     try {
+        if (!accepted && peer_has_gone(accepted.error()))
+            return true;
+        if (!accepted) {
+            runtime::current().reports().line(json_line("accept_failed")
+                                                  .add("local", from.local())
+                                                  .add("error", accepted.error().message()));
+            return false;
+        }
         if (handshakes_.size() < options_.handshakes_max)
-            handshakes_.spawn(session(std::move(conn)));
+            handshakes_.spawn(session(std::move(*accepted)));
         else
-            refuse(conn, verdict::refuse("too_many_handshakes"));
+            refuse(*accepted, verdict::refuse("too_many_handshakes"));
         return true;
     } catch (const std::bad_alloc&) {
         return false;

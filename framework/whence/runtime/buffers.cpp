@@ -108,7 +108,7 @@ mutable_bytes receive_queue::prepare(std::size_t room)
 {
     if (heap_room() < room) {
         // Doubling keeps the copying linear for a peer that sends byte by byte.
-        const std::size_t wanted = std::max<std::size_t>(bytes_.size_ + room, 2 * bytes_.size_);
+        const std::size_t wanted = std::max(bytes_.size_ + room, 2 * bytes_.size());
         move_to_heap((wanted + heap_quantum - 1) / heap_quantum * heap_quantum);
     }
     return {bytes_.data_ + bytes_.size_, heap_room()};

@@ -2,18 +2,15 @@
 
 #include <whence/base/check.hpp>
 #include <whence/coro/strand.hpp>
-#include <whence/runtime/uring_driver_buffers.hpp>
-#include <whence/runtime/uring_unavailable.hpp>
+#include <whence/runtime/uring_driver_ring.hpp>
 
 #include <liburing.h>
 
-#include <poll.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
-#include <array>
 #include <cstring>
 #include <system_error>
 
@@ -24,51 +21,6 @@ namespace {
 // operation::driver_flags
 constexpr u8 polled_first = 1;  // met an empty pool once and was armed again without a buffer
 constexpr u8 starved = 2;       // has data waiting and queues for a buffer
-
-constexpr std::size_t verbs = static_cast<std::size_t>(verb::poll_in) + 1;
-
-/// Holds what a verb's submission entries have in common.
-constexpr std::array<io_uring_sqe, verbs> forms = [] {
-    std::array<io_uring_sqe, verbs> f{};
-    const auto at = [&f](verb v, io_uring_op opcode) -> io_uring_sqe& {
-        io_uring_sqe& form = f[static_cast<std::size_t>(v)];
-        form.opcode = static_cast<u8>(opcode);
-        return form;
-    };
-    at(verb::nothing, IORING_OP_NOP);
-    io_uring_sqe& accept = at(verb::accept_many, IORING_OP_ACCEPT);
-    accept.ioprio = IORING_ACCEPT_MULTISHOT;
-    accept.accept_flags = SOCK_CLOEXEC;
-    at(verb::connect, IORING_OP_CONNECT);
-    at(verb::recv, IORING_OP_RECV);
-    io_uring_sqe& pooled = at(verb::recv_pooled, IORING_OP_RECV);
-    pooled.flags = IOSQE_BUFFER_SELECT;
-    pooled.buf_group = uring_buffers::group;
-    at(verb::send, IORING_OP_SEND).msg_flags = MSG_WAITALL | MSG_NOSIGNAL;
-    at(verb::read, IORING_OP_READ);
-    at(verb::write, IORING_OP_WRITE);
-    at(verb::poll_in, IORING_OP_POLL_ADD).poll32_events = POLLIN;
-    return f;
-}();
-
-/// Is an io_uring from its opening to its end.
-struct open_ring : io_uring {
-    explicit open_ring(const driver_options& options)
-    {
-        io_uring_params params{};
-        params.flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN |
-                       IORING_SETUP_SUBMIT_ALL | IORING_SETUP_CLAMP | IORING_SETUP_CQSIZE;
-        params.cq_entries = 4 * options.entries;
-        const int error = io_uring_queue_init_params(options.entries, this, &params);
-        if (error < 0)
-            throw driver_unavailable(explain_uring_error(-error, "set up an io_uring"));
-        // Saves a file lookup per turn; the ring works without.
-        io_uring_register_ring_fd(this);
-    }
-    ~open_ring() { io_uring_queue_exit(this); }
-    open_ring(const open_ring&) = delete;
-    open_ring& operator=(const open_ring&) = delete;
-};
 
 class uring_driver final : public driver {
 public:
@@ -88,10 +40,16 @@ public:
 
     ~uring_driver() override
     {
-        // Whoever had operations has asked for them back; a port whose accept is still armed would
-        // stay bound for a while. Closes queued for the kernel are carried out, too.
+        // Nothing may stay with the kernel: neither buffers nor operations, and a port whose accept
+        // is still armed would stay bound for a while. Queued closes are carried out, too.
         wake_.self = nullptr;
-        whence::cancel(wake_);
+        while (starved_head_)
+            cancel(*starved_head_);
+        io_uring_sqe& entry = next_entry();
+        io_uring_initialize_sqe(&entry);
+        io_uring_prep_cancel64(&entry, 0, IORING_ASYNC_CANCEL_ANY | IORING_ASYNC_CANCEL_ALL);
+        entry.user_data = 0;
+        entered();
         while (in_flight_ != 0)
             wait(nanoseconds::max());
         io_uring_submit(&ring_);
@@ -207,7 +165,6 @@ private:
             break;
         case verb::nothing:
         case verb::accept_many:
-        case verb::poll_in:
             break;
         }
         entered();

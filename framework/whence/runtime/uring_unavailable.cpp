@@ -38,16 +38,17 @@ std::string kernel_release()
 
 std::string cause_of(int error)
 {
-    const std::string sysctl = read_word("/proc/sys/kernel/io_uring_disabled");
     switch (error) {
     case EPERM:
-    case EACCES:
+    case EACCES: {
+        const std::string sysctl = read_word("/proc/sys/kernel/io_uring_disabled");
         if (sysctl == "2" || sysctl == "1")
             return "the sysctl kernel.io_uring_disabled=" + sysctl + " forbids it";
         if (seccomp_filters())
             return "a seccomp filter forbids it (the default profile of container runtimes does; "
                    "allow io_uring_setup, io_uring_enter and io_uring_register)";
         return "a security policy forbids it";
+    }
     case ENOSYS:
         if (seccomp_filters())
             return "a seccomp filter hides it, or the kernel " + kernel_release() +
