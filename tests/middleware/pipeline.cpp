@@ -99,6 +99,12 @@ TEST_CASE("a gate that refuses ends the connection, in front or behind a wrapper
     CHECK(behind.find(")a") == behind.npos);
 }
 
+TEST_CASE("a verdict that passes has no reason", "[middleware]")
+{
+    CHECK(verdict::pass().reason().empty());
+    CHECK(verdict::refuse("banned").reason() == "banned");
+}
+
 TEST_CASE("leading gates run in the session's own frame", "[middleware]")
 {
     auto app = pipeline(named_gate{"g"}, closed_gate{}, bracket{"a"}, named_gate{"h"}, greet);

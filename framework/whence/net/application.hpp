@@ -19,7 +19,11 @@ public:
 
     bool passed() const noexcept { return reason_ == nullptr; }
     bool quiet() const noexcept { return quiet_; }
-    std::string_view reason() const noexcept { return reason_; }
+    /// Empty when passed.
+    std::string_view reason() const noexcept
+    {
+        return reason_ ? std::string_view{reason_} : std::string_view{};
+    }
     std::string_view detail() const noexcept
     {
         return detail_ ? std::string_view{*detail_} : std::string_view{};
