@@ -15,5 +15,6 @@
 #include <whence/middleware/accept_header.hpp>
 #include <whence/middleware/access_log.hpp>
 #include <whence/middleware/pipeline.hpp>
+#include <whence/net/connect.hpp>
 #include <whence/net/serve.hpp>
 #include <whence/runtime/run.hpp>

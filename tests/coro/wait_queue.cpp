@@ -57,6 +57,29 @@ TEST_CASE("whether an event is set counts when it is awaited, not when the wait 
     });
 }
 
+TEST_CASE("a stopped strand gets no more events or permits, though they are there", "[coro]")
+{
+    run_to_end([]() -> task<> {
+        event happened;
+        happened.set();
+        semaphore slots{1};
+        int refused = 0;
+        scope children;
+        children.stop();
+        children.spawn([](event& awaited, semaphore& from, int& count) -> task<> {
+            auto waiting = as_result(awaited.wait());
+            const std::error_code error = co_await waiting;
+            count += error == std::errc::operation_canceled;
+            auto acquiring = as_result(from.acquire());
+            const auto permit = co_await acquiring;
+            count += !permit.has_value();
+        }(happened, slots, refused));
+        co_await children.join();
+        CHECK(refused == 2);
+        CHECK(slots.available() == 1);
+    });
+}
+
 TEST_CASE("one that was woken and stopped in the same turn counts as woken", "[coro]")
 {
     run_to_end([]() -> task<> {

@@ -25,7 +25,7 @@ public:
         awaiter(const event& awaited, wait_queue::awaiter queued) noexcept
             : wait_queue::awaiter(std::move(queued)), awaited_(awaited)
         {}
-        bool await_ready() noexcept { return ready_ = awaited_.set_; }
+        bool await_ready() noexcept { return ready_ = awaited_.set_ && !ctx.current->stopped; }
         void await_resume() const
         {
             if (!ready_)

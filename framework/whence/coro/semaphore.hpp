@@ -35,7 +35,7 @@ public:
         awaiter(semaphore& from, wait_queue::awaiter queued) noexcept
             : wait_queue::awaiter(std::move(queued)), from_(from)
         {}
-        bool await_ready() noexcept { return taken_ = from_.try_take(); }
+        bool await_ready() noexcept { return taken_ = !ctx.current->stopped && from_.try_take(); }
         using wait_queue::awaiter::await_suspend;
         permit await_resume()
         {

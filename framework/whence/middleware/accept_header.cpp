@@ -4,9 +4,13 @@
 #include <whence/net/report.hpp>
 #include <whence/net/socket.hpp>
 
+#include <algorithm>
+
 namespace whence::proxy_protocol {
 
 namespace {
+
+constexpr std::size_t room_min = 256;
 
 constexpr const char* untrusted = "untrusted";
 constexpr const char* malformed = "malformed";
@@ -73,7 +77,9 @@ task<verdict> receive(connection& conn, const trust_table& trust, header_limits 
         }
         if (parsed.status != parse_status::incomplete)
             co_return refusal_of(parsed);
-        auto filling = as_result(conn.fill(parsed.missing));
+        // Room for what has come once more, not for what is announced: memory follows the data.
+        const std::size_t room = std::max(conn.buffered().size(), room_min);
+        auto filling = as_result(conn.fill(std::min<std::size_t>(parsed.missing, room)));
         const result<std::size_t> filled = co_await filling;
         if (!filled)
             co_return refusal_after(filled.error(), limit.expired(), conn);
