@@ -177,10 +177,10 @@ TEST_CASE("a sleep without end does not end", "[coro]")
 {
     run_to_end([]() -> task<> {
         co_await sleep_for(1ms);  // so that the sum is more than a time_point holds
-        auto sleep = []() -> task<> { co_await sleep_for(nanoseconds::max()); };
+        auto nap = []() -> task<> { co_await sleep_for(nanoseconds::max()); };
         bool timed_out = false;
         try {
-            auto bounded = with_deadline(1h, sleep());
+            auto bounded = with_deadline(1h, nap());
             co_await bounded;
         } catch (const std::system_error& error) {
             timed_out = error.code() == std::errc::timed_out;
