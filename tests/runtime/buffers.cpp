@@ -1,5 +1,7 @@
 #include <whence/runtime/buffers.hpp>
 
+#include "support/plain_pool.hpp"
+
 #include <catch2/catch_test_macros.hpp>
 
 #include <sys/wait.h>
@@ -8,76 +10,16 @@
 #include <array>
 #include <csignal>
 #include <cstdio>
-#include <cstdlib>
 #include <cstring>
-#include <memory>
-#include <new>
 #include <string>
 #include <vector>
 
 using namespace whence;
+using support::plain_pool;
+using support::receive_into;
+using support::text_of;
 
 namespace {
-
-bool memory_has_run_out = false;
-
-}  // namespace
-
-void* operator new(std::size_t size)
-{
-    void* const memory = memory_has_run_out ? nullptr : std::malloc(size);
-    if (!memory)
-        throw std::bad_alloc{};
-    return memory;
-}
-void operator delete(void* memory) noexcept
-{
-    std::free(memory);
-}
-void operator delete(void* memory, std::size_t) noexcept
-{
-    std::free(memory);
-}
-
-namespace {
-
-/// Is a pool without a kernel: free buffers on a stack.
-class plain_pool final : public buffer_pool {
-public:
-    static constexpr u32 size = 64;
-
-    explicit plain_pool(u32 count) : plain_pool(count, std::make_unique<std::byte[]>(count * size))
-    {}
-    ~plain_pool() override { current_pool = nullptr; }
-
-    /// Does what a receive does: fills a buffer with text.
-    std::byte* receive(std::string_view text)
-    {
-        taken();
-        std::byte* const data = at(free_.back());
-        free_.pop_back();
-        std::memcpy(data, text.data(), text.size());
-        return data;
-    }
-
-private:
-    plain_pool(u32 count, std::unique_ptr<std::byte[]> memory)
-        : buffer_pool(memory.get(), count, size), memory_(std::move(memory))
-    {
-        for (u32 id = 0; id < count; ++id)
-            free_.push_back(static_cast<u16>(id));
-        current_pool = this;
-    }
-    void give(u16 id) noexcept override { free_.push_back(id); }
-
-    std::unique_ptr<std::byte[]> memory_;
-    std::vector<u16> free_;
-};
-
-void receive_into(receive_queue& queue, plain_pool& pool, std::string_view text)
-{
-    queue.put(pool.receive(text), static_cast<u32>(text.size()));
-}
 
 void append_to(receive_queue& queue, std::string_view text)
 {
@@ -85,11 +27,6 @@ void append_to(receive_queue& queue, std::string_view text)
     REQUIRE(room.size() >= text.size());
     std::memcpy(room.data(), text.data(), text.size());
     queue.commit(text.size());
-}
-
-std::string text_of(const receive_queue& queue)
-{
-    return {reinterpret_cast<const char*>(queue.bytes().data()), queue.bytes().size()};
 }
 
 }  // namespace
@@ -196,17 +133,4 @@ TEST_CASE("when the pool is low, what is received is copied out at once", "[runt
         CHECK(held[static_cast<std::size_t>(i)].text() == "message " + std::to_string(i));
     held.clear();
     CHECK(pool.available() == pool.count());
-}
-
-TEST_CASE("without memory what is received stays in the pool", "[runtime]")
-{
-    plain_pool pool{8};
-    std::array<receive_queue, 8> queues;
-    memory_has_run_out = true;
-    for (receive_queue& queue : queues)
-        receive_into(queue, pool, "message");
-    memory_has_run_out = false;
-    CHECK(pool.available() == 0);
-    for (const receive_queue& queue : queues)
-        CHECK(text_of(queue) == "message");
 }

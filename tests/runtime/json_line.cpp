@@ -5,6 +5,7 @@
 #include <string>
 
 using namespace whence;
+using namespace std::string_literals;
 
 TEST_CASE("an object keeps the order of its keys, and its event comes first", "[runtime]")
 {
@@ -17,7 +18,7 @@ TEST_CASE("an object keeps the order of its keys, and its event comes first", "[
 
 TEST_CASE("whatever a peer names itself, the line stays one JSON line", "[runtime]")
 {
-    const std::string hostile{"\"}\n{\"event\":\"forged\"\x80\x00\x1b", 25};
+    const std::string hostile = "\"}\n{\"event\":\"forged\"\x80\x00\x1b"s;
     const std::string text = json_line("e").add("name", hostile).text();
     CHECK(text.find('\n') == text.npos);
     CHECK(text.find('\x1b') == text.npos);
