@@ -79,7 +79,7 @@ task<verdict> receive(connection& conn, const trust_table& trust, header_limits 
             co_return refusal_of(parsed);
         // Room for what has come once more, not for what is announced: memory follows the data.
         const std::size_t room = std::max(conn.buffered().size(), room_min);
-        auto filling = as_result(conn.fill(std::min<std::size_t>(parsed.missing, room)));
+        auto filling = as_result(conn.fill(room));
         const result<std::size_t> filled = co_await filling;
         if (!filled)
             co_return refusal_after(filled.error(), limit.expired(), conn);

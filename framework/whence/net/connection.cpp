@@ -97,7 +97,9 @@ connection::fill_awaiter connection::fill(std::size_t room, std::source_location
 {
     expects(!reading_, "one strand reads from a connection at a time");
     note_wait(where);
-    return fill_awaiter{*this, queue_.empty() ? mutable_bytes{} : queue_.prepare(room)};
+    // A header must not wait behind the pool's other users: when the pool is low it goes without.
+    const bool pooled = queue_.empty() && !current_pool->low();
+    return fill_awaiter{*this, pooled ? mutable_bytes{} : queue_.prepare(room)};
 }
 
 result<std::size_t> connection::fill_awaiter::outcome() noexcept

@@ -74,6 +74,7 @@ void receive_queue::consume(std::size_t n) noexcept
 void receive_queue::put(std::byte* data, u32 size) noexcept
 {
     expects(empty(), "a receive fills an empty queue");
+    bytes_ = {};  // a block may be prepared that nothing came into
     bytes_.data_ = data;
     bytes_.size_ = size;
     bytes_.offset_ = 0;
@@ -100,7 +101,8 @@ void receive_queue::move_to_heap(std::size_t capacity)
     moved.data_ = allocate_block(capacity);
     moved.size_ = bytes_.size_;
     moved.offset_ = sizeof(block_head);
-    std::memcpy(moved.data_, bytes_.data_, bytes_.size_);
+    if (bytes_.size_ != 0)
+        std::memcpy(moved.data_, bytes_.data_, bytes_.size_);
     bytes_ = std::move(moved);
 }
 
