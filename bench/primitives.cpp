@@ -237,14 +237,14 @@ void buffers(bench::table& results, int rounds)
     constexpr std::size_t repeats = 1'000'000;
     std::vector<std::byte> memory(std::size_t{plain_pool::buffers} * plain_pool::bytes);
     plain_pool pool{memory.data()};
-    buffer_pool* const before = std::exchange(current_pool, &pool);
+    buffer_pool* const before = std::exchange(whence::internal::current_pool, &pool);
     receive_queue queue;
     results.row("buffer: queue it, lease it, give it back", bench::time(rounds, repeats, [&] {
                     queue.put(pool.take(), 64);
                     const chunk lease = queue.take();
                     keep(lease);
                 }));
-    current_pool = before;
+    whence::internal::current_pool = before;
 }
 
 task<> measure_all(bench::table& results, int rounds)

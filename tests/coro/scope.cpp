@@ -197,7 +197,7 @@ TEST_CASE("a strand moves to another scope between its waits", "[coro]")
         int cancellations = 0;
         first.spawn([](scope& next, int& count) -> task<> {
             co_await sleep_for(1ms);
-            next.adopt(*ctx.current);
+            next.adopt(*whence::internal::ctx.current);
             co_await wait_for_ever(count);
         }(second, cancellations));
         co_await sleep_for(2ms);
@@ -219,7 +219,7 @@ TEST_CASE("one that joins an emptied scope is woken when the last strand moves a
         scope second;
         first.spawn([](scope& next) -> task<> {
             co_await sleep_for(1ms);
-            next.adopt(*ctx.current);
+            next.adopt(*whence::internal::ctx.current);
             co_await sleep_for(5ms);
         }(second));
         co_await first.join();

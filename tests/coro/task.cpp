@@ -87,7 +87,7 @@ TEST_CASE("an exception reaches the one that awaits, at once or after a wait", "
             caught += std::string{error.what()} == "after waiting";
         }
         CHECK(caught == 2);
-        CHECK(ctx.error == nullptr);
+        CHECK(whence::internal::ctx.error == nullptr);
     });
 }
 
@@ -220,6 +220,6 @@ TEST_CASE("as_result gives a task's value, its error code, or its other exceptio
             rethrown = true;
         }
         CHECK(rethrown);
-        CHECK(ctx.error == nullptr);
+        CHECK(whence::internal::ctx.error == nullptr);
     });
 }

@@ -32,7 +32,7 @@ task<> receive_once(connection& from, race_record& record)
         record.cancelled += got.error() == std::errc::operation_canceled;
         co_return;
     }
-    record.won += ctx.current->stopped;
+    record.won += whence::internal::ctx.current->stopped;
     record.received += got->text();
 }
 

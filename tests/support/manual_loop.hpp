@@ -7,16 +7,16 @@ namespace support {
 /// Runs strands without an operating system: time passes when everybody waits.
 class manual_loop final : public whence::loop {
 public:
-    manual_loop() : loop(whence::time_point{}) { whence::ctx.running = this; }
-    ~manual_loop() override { whence::ctx = {}; }
+    manual_loop() : loop(whence::time_point{}) { whence::internal::ctx.running = this; }
+    ~manual_loop() override { whence::internal::ctx = {}; }
 
     /// Runs `main` until it and all it started have ended. False: everybody waits for ever.
     bool run(whence::task<> main)
     {
         root_.spawn(std::move(main));
         while (root_.size() != 0) {
-            whence::run_ready();
-            if (whence::anyone_ready() || root_.size() == 0)
+            whence::internal::run_ready();
+            if (whence::internal::anyone_ready() || root_.size() == 0)
                 continue;
             const auto due = timers().next_due();
             if (!due)

@@ -18,7 +18,7 @@ public:
     explicit plain_pool(whence::u32 count)
         : plain_pool(count, std::make_unique<std::byte[]>(count * size))
     {}
-    ~plain_pool() override { whence::current_pool = nullptr; }
+    ~plain_pool() override { whence::internal::current_pool = nullptr; }
 
     /// Does what a receive does: fills a buffer with text.
     std::byte* receive(std::string_view text)
@@ -36,7 +36,7 @@ private:
     {
         for (whence::u32 id = 0; id < count; ++id)
             free_.push_back(static_cast<whence::u16>(id));
-        whence::current_pool = this;
+        whence::internal::current_pool = this;
     }
     void give(whence::u16 id) noexcept override { free_.push_back(id); }
 

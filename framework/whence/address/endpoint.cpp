@@ -6,7 +6,7 @@
 #include <charconv>
 #include <optional>
 
-namespace whence {
+namespace whence::inline v0 {
 namespace {
 
 constexpr std::string_view unix_prefix = "unix:";
@@ -229,7 +229,7 @@ std::string to_string(const endpoint& value)
     return std::string{value.print(room)};
 }
 
-}  // namespace whence
+}  // namespace whence::inline v0
 
 std::size_t std::hash<whence::endpoint>::operator()(const whence::endpoint& value) const noexcept
 {

@@ -8,7 +8,7 @@
 #include <string_view>
 #include <utility>
 
-namespace whence {
+namespace whence::inline v0 {
 
 /// Says what an endpoint is.
 enum class endpoint_kind : u8 { empty, ipv4, ipv6, unix_path, unix_abstract, unix_unnamed };
@@ -136,7 +136,7 @@ static_assert(sizeof(endpoint) == 24);
 /// Prints an endpoint so that `endpoint::parse` reads it back.
 std::string to_string(const endpoint& value);
 
-}  // namespace whence
+}  // namespace whence::inline v0
 
 /// Hashes an endpoint by value, without a seed.
 template <>

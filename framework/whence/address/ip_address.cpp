@@ -6,7 +6,7 @@
 #include <charconv>
 #include <utility>
 
-namespace whence {
+namespace whence::inline v0 {
 namespace {
 
 constexpr unsigned not_hex = 16;
@@ -227,7 +227,7 @@ std::string to_string(const ip_address& address)
     return std::string{address.print(room)};
 }
 
-}  // namespace whence
+}  // namespace whence::inline v0
 
 std::size_t
 std::hash<whence::ip_address>::operator()(const whence::ip_address& address) const noexcept

@@ -11,7 +11,7 @@
 #include <string>
 #include <string_view>
 
-namespace whence {
+namespace whence::inline v0 {
 
 /// Holds an IPv4 or an IPv6 address: the number alone, no port and no scope.
 /// shape: 16 bytes, IPv4 as ::ffff:a.b.c.d, and the family beside them; so prefixes of both
@@ -137,7 +137,7 @@ private:
 /// Prints an address as RFC 5952 wants it.
 std::string to_string(const ip_address& address);
 
-}  // namespace whence
+}  // namespace whence::inline v0
 
 /// Hashes an address by value, without a seed.
 template <>

@@ -4,7 +4,7 @@
 
 #include <algorithm>
 
-namespace whence {
+namespace whence::inline v0 {
 
 result<network, std::string> network::parse(std::string_view text)
 {
@@ -32,4 +32,4 @@ std::string to_string(const network& value)
     return to_string(value.address()) + "/" + std::to_string(value.prefix_bits());
 }
 
-}  // namespace whence
+}  // namespace whence::inline v0

@@ -2,7 +2,7 @@
 
 #include <whence/address/ip_address.hpp>
 
-namespace whence {
+namespace whence::inline v0 {
 
 /// Holds a range of IP addresses that share a prefix, such as 10.0.0.0/8.
 /// ::ffff:10.0.0.0/104 is the same network as 10.0.0.0/8; an IPv6 network never holds IPv4.
@@ -48,4 +48,4 @@ private:
 /// Prints a network as `network::parse` reads it.
 std::string to_string(const network& value);
 
-}  // namespace whence
+}  // namespace whence::inline v0

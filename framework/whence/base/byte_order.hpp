@@ -7,7 +7,7 @@
 #include <bit>
 #include <concepts>
 
-namespace whence {
+namespace whence::inline v0 {
 
 namespace internal {
 
@@ -74,4 +74,4 @@ constexpr void store_little(std::byte* to, Integer value) noexcept
     internal::store<std::endian::little>(to, value);
 }
 
-}  // namespace whence
+}  // namespace whence::inline v0

@@ -3,7 +3,7 @@
 #include <cstdio>
 #include <cstdlib>
 
-namespace whence::internal {
+namespace whence::inline v0::internal {
 
 void check_failed(const char* kind, const char* what, std::source_location where) noexcept
 {
@@ -12,4 +12,4 @@ void check_failed(const char* kind, const char* what, std::source_location where
     std::abort();
 }
 
-}  // namespace whence::internal
+}  // namespace whence::inline v0::internal

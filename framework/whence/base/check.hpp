@@ -2,7 +2,7 @@
 
 #include <source_location>
 
-namespace whence {
+namespace whence::inline v0 {
 
 namespace internal {
 [[noreturn]] void check_failed(const char* kind, const char* what,
@@ -27,4 +27,4 @@ constexpr void ensures(bool condition, const char* what = "",
         internal::check_failed("invariant", what, where);
 }
 
-}  // namespace whence
+}  // namespace whence::inline v0

@@ -2,7 +2,7 @@
 
 #include <whence/base/check.hpp>
 
-namespace whence {
+namespace whence::inline v0 {
 
 /// Links an object into one intrusive_list; the tag tells several such bases of one class apart.
 /// An object leaves its list before it dies.
@@ -85,4 +85,4 @@ private:
     node ends_;
 };
 
-}  // namespace whence
+}  // namespace whence::inline v0

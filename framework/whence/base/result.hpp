@@ -6,7 +6,7 @@
 #include <utility>
 #include <variant>
 
-namespace whence {
+namespace whence::inline v0 {
 
 /// Carries a value or the reason why there is none.
 /// Read it by name (`r.value()`, `r.error()`): it is no tuple on purpose (g++ 15 and 16 forget the
@@ -48,4 +48,4 @@ private:
     std::variant<T, Error> content_;
 };
 
-}  // namespace whence
+}  // namespace whence::inline v0

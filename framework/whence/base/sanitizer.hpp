@@ -12,7 +12,7 @@
 #endif
 #endif
 
-namespace whence {
+namespace whence::inline v0 {
 
 #ifdef ASAN_POISON_MEMORY_REGION
 inline constexpr bool address_sanitizer = true;
@@ -31,4 +31,4 @@ inline void poison(const void*, std::size_t) {}
 inline void unpoison(const void*, std::size_t) {}
 #endif
 
-}  // namespace whence
+}  // namespace whence::inline v0

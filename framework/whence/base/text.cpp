@@ -6,7 +6,7 @@
 #include <limits>
 #include <span>
 
-namespace whence {
+namespace whence::inline v0 {
 namespace {
 
 struct unit {
@@ -187,4 +187,4 @@ std::string quoted(std::string_view text)
     return out;
 }
 
-}  // namespace whence
+}  // namespace whence::inline v0

@@ -8,7 +8,7 @@
 #include <string_view>
 #include <vector>
 
-namespace whence {
+namespace whence::inline v0 {
 
 /// Reads a duration such as "250ms": a whole number and ns, us, ms, s, m or h.
 /// errors: a sentence that names what is wrong.
@@ -61,4 +61,4 @@ inline const_bytes as_bytes(std::string_view text) noexcept
     return {reinterpret_cast<const std::byte*>(text.data()), text.size()};
 }
 
-}  // namespace whence
+}  // namespace whence::inline v0

@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <span>
 
-namespace whence {
+namespace whence::inline v0 {
 
 using u8 = std::uint8_t;
 using u16 = std::uint16_t;
@@ -17,4 +17,4 @@ using const_bytes = std::span<const std::byte>;
 /// Names bytes that someone else owns and that may be written.
 using mutable_bytes = std::span<std::byte>;
 
-}  // namespace whence
+}  // namespace whence::inline v0

@@ -6,7 +6,7 @@
 #include <deque>
 #include <optional>
 
-namespace whence {
+namespace whence::inline v0 {
 
 /// Passes values between strands of one thread, at most `capacity` on their way.
 /// limits: one thread; destroyed when nobody waits.
@@ -64,4 +64,4 @@ private:
     wait_queue receivers_;
 };
 
-}  // namespace whence
+}  // namespace whence::inline v0

@@ -1,24 +1,24 @@
 #include <whence/coro/deadline.hpp>
 
-namespace whence {
+namespace whence::inline v0 {
 
 deadline::deadline(nanoseconds time_max) noexcept
-    : cancel_scope(ctx.current->innermost), timer(&on_due), inside_(ctx.current),
-      time_max_(time_max), due_(later(now(), time_max))
+    : cancel_scope(internal::ctx.current->innermost), timer(&on_due),
+      inside_(internal::ctx.current), time_max_(time_max), due_(later(now(), time_max))
 {
     enter();
 }
 
 deadline::deadline(time_point due) noexcept
-    : cancel_scope(ctx.current->innermost), timer(&on_due), inside_(ctx.current),
-      time_max_(due - now()), due_(due)
+    : cancel_scope(internal::ctx.current->innermost), timer(&on_due),
+      inside_(internal::ctx.current), time_max_(due - now()), due_(due)
 {
     enter();
 }
 
 deadline::deadline(nanoseconds time_max, shield_tag) noexcept
-    : cancel_scope(ctx.current->innermost), timer(&on_due), inside_(ctx.current),
-      time_max_(time_max), due_(later(now(), time_max))
+    : cancel_scope(internal::ctx.current->innermost), timer(&on_due),
+      inside_(internal::ctx.current), time_max_(time_max), due_(later(now(), time_max))
 {
     shielded_ = true;
     stopped_ = false;
@@ -29,14 +29,14 @@ void deadline::enter() noexcept
 {
     inside_->innermost = this;
     inside_->stopped = stopped_;
-    ctx.running->timers().arm(*this, due_);
+    internal::ctx.running->timers().arm(*this, due_);
 }
 
 deadline::~deadline()
 {
-    expects(inside_ == ctx.current && inside_->innermost == this,
+    expects(inside_ == internal::ctx.current && inside_->innermost == this,
             "deadlines are left by the strand that entered them, the last one first");
-    ctx.running->timers().disarm(*this);
+    internal::ctx.running->timers().disarm(*this);
     inside_->innermost = parent_;
     inside_->stopped = parent_->stopped();
 }
@@ -53,7 +53,7 @@ void deadline::on_due(timer& self) noexcept
 {
     auto& limit = static_cast<deadline&>(self);
     if (limit.due_ > now()) {
-        ctx.running->timers().arm(limit, limit.due_);
+        internal::ctx.running->timers().arm(limit, limit.due_);
         return;
     }
     limit.expired_ = !limit.stopped();
@@ -70,12 +70,12 @@ void throw_timed_out()
 void sleep_awaiter::submit(operation& op) noexcept
 {
     sleeper_ = &op;
-    ctx.running->timers().arm(*this, due_);
+    internal::ctx.running->timers().arm(*this, due_);
 }
 
 void sleep_awaiter::cancel(operation& op) noexcept
 {
-    ctx.running->timers().disarm(*this);
+    internal::ctx.running->timers().disarm(*this);
     complete(op, -ECANCELED);
 }
 
@@ -86,15 +86,15 @@ void sleep_awaiter::on_due(timer& self) noexcept
 
 std::error_code sleep_awaiter::outcome() const noexcept
 {
-    return error_of(-ctx.current->result);
+    return error_of(-internal::ctx.current->result);
 }
 
 void sleep_awaiter::await_resume() const
 {
-    if (ctx.current->result < 0)
-        throw_error(-ctx.current->result, "sleep_for");
+    if (internal::ctx.current->result < 0)
+        throw_error(-internal::ctx.current->result, "sleep_for");
 }
 
 }  // namespace internal
 
-}  // namespace whence
+}  // namespace whence::inline v0

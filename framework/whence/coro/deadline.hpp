@@ -2,7 +2,7 @@
 
 #include <whence/coro/scope.hpp>
 
-namespace whence {
+namespace whence::inline v0 {
 
 /// Bounds what the current strand does while this object lives: a cancel scope with a clock.
 /// resumes: at its moment it stops itself; what the strand waits for is cancelled.
@@ -95,4 +95,4 @@ task<T> with_deadline(nanoseconds time_max, task<T> work)
     internal::throw_timed_out();
 }
 
-}  // namespace whence
+}  // namespace whence::inline v0

@@ -6,7 +6,7 @@
 #include <exception>
 #include <utility>
 
-namespace whence {
+namespace whence::inline v0 {
 
 /// Unwinds a strand whose scope was stopped. Not a std::system_error, so that a handler's
 /// `catch (const std::system_error&)` retry loop cannot swallow a shut-down.
@@ -42,7 +42,7 @@ public:
     auto await_resume()
     {
         // A loop that takes every error for a reason to try again must end with its scope.
-        if (ctx.refusals > refusals_as_result_max) [[unlikely]]
+        if (internal::ctx.refusals > internal::refusals_as_result_max) [[unlikely]]
             throw cancelled{};
         return inner_.outcome();
     }
@@ -62,4 +62,4 @@ std::error_code take_error_code();
 
 }  // namespace internal
 
-}  // namespace whence
+}  // namespace whence::inline v0

@@ -2,7 +2,7 @@
 
 #include <whence/coro/wait_queue.hpp>
 
-namespace whence {
+namespace whence::inline v0 {
 
 /// Lets strands wait until something has happened; stays set until reset().
 /// limits: one thread.
@@ -25,7 +25,10 @@ public:
         awaiter(const event& awaited, wait_queue::awaiter queued) noexcept
             : wait_queue::awaiter(std::move(queued)), awaited_(awaited)
         {}
-        bool await_ready() noexcept { return ready_ = awaited_.set_ && !ctx.current->stopped; }
+        bool await_ready() noexcept
+        {
+            return ready_ = awaited_.set_ && !internal::ctx.current->stopped;
+        }
         void await_resume() const
         {
             if (!ready_)
@@ -51,4 +54,4 @@ private:
     wait_queue waiting_;
 };
 
-}  // namespace whence
+}  // namespace whence::inline v0

@@ -7,7 +7,7 @@
 #include <new>
 #include <utility>
 
-namespace whence {
+namespace whence::inline v0 {
 
 namespace {
 
@@ -118,4 +118,4 @@ frame_usage frames_in_use() noexcept
     return usage;
 }
 
-}  // namespace whence
+}  // namespace whence::inline v0

@@ -3,7 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 
-namespace whence {
+namespace whence::inline v0 {
 
 /// Allocates a coroutine frame from the thread's free list of its 16-byte class.
 /// shape: frames up to 2 KiB come out of 64-KiB slabs and go back to the list of the thread that
@@ -21,4 +21,4 @@ struct frame_usage {
 };
 frame_usage frames_in_use() noexcept;
 
-}  // namespace whence
+}  // namespace whence::inline v0

@@ -2,7 +2,7 @@
 
 #include <whence/base/types.hpp>
 
-namespace whence {
+namespace whence::inline v0 {
 
 class carrier;
 
@@ -79,4 +79,4 @@ inline void cancel(operation& op) noexcept
     op.via->cancel(op);
 }
 
-}  // namespace whence
+}  // namespace whence::inline v0

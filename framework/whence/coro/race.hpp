@@ -2,7 +2,7 @@
 
 #include <whence/coro/when_all.hpp>
 
-namespace whence {
+namespace whence::inline v0 {
 
 namespace internal {
 
@@ -48,4 +48,4 @@ task<std::variant<internal::value_of<T>...>> race(task<T>... work)
     throw cancelled{};
 }
 
-}  // namespace whence
+}  // namespace whence::inline v0

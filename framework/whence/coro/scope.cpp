@@ -1,6 +1,6 @@
 #include <whence/coro/scope.hpp>
 
-namespace whence {
+namespace whence::inline v0 {
 
 cancel_scope::cancel_scope(cancel_scope* parent) noexcept : parent_(parent)
 {
@@ -33,7 +33,7 @@ namespace {
 
 cancel_scope* innermost_of_current() noexcept
 {
-    return ctx.current ? ctx.current->innermost : nullptr;
+    return internal::ctx.current ? internal::ctx.current->innermost : nullptr;
 }
 
 bool is_cancelled(const std::exception_ptr& error) noexcept
@@ -92,7 +92,7 @@ void scope::spawn(internal::spawned body, std::source_location where) noexcept
     child.where = where;
     strands_.push_back(child);
     ++size_;
-    make_ready(child);
+    internal::make_ready(child);
 }
 
 void scope::adopt(strand& child) noexcept
@@ -169,8 +169,8 @@ scope::join_awaiter scope::join(std::source_location where) noexcept
 void scope::join_awaiter::await_suspend(std::coroutine_handle<> waiter) noexcept
 {
     // Not start_wait(): a stopped strand joins its children all the same.
-    ctx.current->waiter = waiter;
-    whence::submit(*ctx.current, joined_);
+    internal::ctx.current->waiter = waiter;
+    whence::submit(*internal::ctx.current, joined_);
 }
 
 void scope::join_awaiter::await_resume()
@@ -179,4 +179,4 @@ void scope::join_awaiter::await_resume()
         std::rethrow_exception(error);
 }
 
-}  // namespace whence
+}  // namespace whence::inline v0

@@ -5,7 +5,7 @@
 #include <exception>
 #include <string>
 
-namespace whence {
+namespace whence::inline v0 {
 
 /// Stops what lies below it: a node of the tree along which cancellation travels.
 /// resumes: stop() cancels every operation below at once and returns; the strands run on later,
@@ -61,7 +61,7 @@ public:
             bool await_ready() const noexcept { return false; }
             void await_suspend(std::coroutine_handle<promise_type> ended) const noexcept
             {
-                ctx.finished = &ended.promise();
+                internal::ctx.finished = &ended.promise();
             }
             void await_resume() const noexcept {}
         };
@@ -113,7 +113,7 @@ public:
     }
 
 private:
-    friend void run_ready() noexcept;
+    friend void internal::run_ready() noexcept;
     friend struct internal::spawned::promise_type;
     void stop_strands() noexcept override;
     void describe_strands(std::string& out, unsigned depth) override;
@@ -164,4 +164,4 @@ task<> in_scope(Body body)
         std::rethrow_exception(failure);
 }
 
-}  // namespace whence
+}  // namespace whence::inline v0

@@ -4,7 +4,7 @@
 
 #include <cstddef>
 
-namespace whence {
+namespace whence::inline v0 {
 
 /// Bounds how many strands do something at once; permits go first come, first served.
 /// limits: one thread.
@@ -35,7 +35,10 @@ public:
         awaiter(semaphore& from, wait_queue::awaiter queued) noexcept
             : wait_queue::awaiter(std::move(queued)), from_(from)
         {}
-        bool await_ready() noexcept { return taken_ = !ctx.current->stopped && from_.try_take(); }
+        bool await_ready() noexcept
+        {
+            return taken_ = !internal::ctx.current->stopped && from_.try_take();
+        }
         using wait_queue::awaiter::await_suspend;
         permit await_resume()
         {
@@ -86,4 +89,4 @@ private:
     wait_queue waiting_;
 };
 
-}  // namespace whence
+}  // namespace whence::inline v0

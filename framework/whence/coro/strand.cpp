@@ -7,27 +7,27 @@
 #include <new>
 #include <system_error>
 
-namespace whence {
+namespace whence::inline v0 {
 
-constinit thread_local context ctx;
+constinit thread_local internal::context internal::ctx;
 
-void run_ready() noexcept
+void internal::run_ready() noexcept
 {
-    operation* const last = ctx.ready_tail;
-    while (ctx.ready_head) {
-        operation* const head = ctx.ready_head;
-        ctx.ready_head = head->next;
+    operation* const last = internal::ctx.ready_tail;
+    while (internal::ctx.ready_head) {
+        operation* const head = internal::ctx.ready_head;
+        internal::ctx.ready_head = head->next;
         strand& self = static_cast<strand&>(*head);
         self.state = operation_state::idle;
-        ctx.current = &self;
-        ctx.refusals = 0;
+        internal::ctx.current = &self;
+        internal::ctx.refusals = 0;
         // The trampoline: a coroutine that ended names the one that waited for it.
-        for (std::coroutine_handle<> next = self.waiter; next; next = ctx.resume_next) {
-            ctx.resume_next = {};
+        for (std::coroutine_handle<> next = self.waiter; next; next = internal::ctx.resume_next) {
+            internal::ctx.resume_next = {};
             next.resume();
         }
-        if (ctx.finished) {
-            ctx.finished = nullptr;
+        if (internal::ctx.finished) {
+            internal::ctx.finished = nullptr;
             self.owner->child_ended(self);
         } else {
             expects(self.state != operation_state::idle,
@@ -37,7 +37,7 @@ void run_ready() noexcept
         if (head == last)
             break;
     }
-    ctx.current = nullptr;
+    internal::ctx.current = nullptr;
 }
 
 void throw_error(int error, const char* what)
@@ -57,15 +57,15 @@ static_assert(sizeof(std::exception_ptr) == sizeof(void*));
 void store_error(std::exception_ptr error) noexcept
 {
     static_assert(std::is_nothrow_move_constructible_v<std::exception_ptr>);
-    new (&ctx.error) std::exception_ptr(std::move(error));
+    new (&internal::ctx.error) std::exception_ptr(std::move(error));
 }
 
 void rethrow_error()
 {
-    auto* const stored = std::launder(reinterpret_cast<std::exception_ptr*>(&ctx.error));
+    auto* const stored = std::launder(reinterpret_cast<std::exception_ptr*>(&internal::ctx.error));
     std::exception_ptr error = std::move(*stored);
     std::destroy_at(stored);
-    ctx.error = nullptr;
+    internal::ctx.error = nullptr;
     std::rethrow_exception(std::move(error));
 }
 
@@ -82,4 +82,4 @@ std::error_code take_error_code()
 
 }  // namespace internal
 
-}  // namespace whence
+}  // namespace whence::inline v0

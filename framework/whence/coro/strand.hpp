@@ -9,7 +9,7 @@
 #include <coroutine>
 #include <source_location>
 
-namespace whence {
+namespace whence::inline v0 {
 
 class cancel_scope;
 class scope;
@@ -50,6 +50,8 @@ private:
     timing_wheel timers_;
 };
 
+namespace internal {
+
 /// Holds what the running thread is doing; a runtime sets it up while it runs.
 struct context {
     strand* current = nullptr;            // the strand whose coroutine is running
@@ -64,11 +66,6 @@ struct context {
 
 extern constinit thread_local context ctx;
 
-inline time_point loop_clock::now() noexcept
-{
-    return ctx.running->now();
-}
-
 /// Puts a strand behind those that wait for their turn.
 inline void make_ready(operation& op) noexcept
 {
@@ -79,18 +76,6 @@ inline void make_ready(operation& op) noexcept
     else
         ctx.ready_head = &op;
     ctx.ready_tail = &op;
-}
-
-/// Ends an operation: its strand becomes ready, or its `done` is called. Never resumes a coroutine.
-inline void complete(operation& op, int result) noexcept
-{
-    op.result = result;
-    if (op.done) {
-        op.state = operation_state::idle;
-        op.done(op);
-    } else {
-        make_ready(op);
-    }
 }
 
 /// Runs the strands that were ready at the call, each until it waits again or ends.
@@ -108,14 +93,33 @@ inline bool anyone_ready() noexcept
 inline constexpr u32 refusals_max = 100'000;
 inline constexpr u32 refusals_as_result_max = 1'000;
 
+}  // namespace internal
+
+inline time_point loop_clock::now() noexcept
+{
+    return internal::ctx.running->now();
+}
+
+/// Ends an operation: its strand becomes ready, or its `done` is called. Never resumes a coroutine.
+inline void complete(operation& op, int result) noexcept
+{
+    op.result = result;
+    if (op.done) {
+        op.state = operation_state::idle;
+        op.done(op);
+    } else {
+        internal::make_ready(op);
+    }
+}
+
 /// Fills in who waits and hands the current strand's operation over: the end of every awaiter's
 /// await_suspend. False: the strand is stopped, and its outcome (-ECANCELED) is there already.
 inline bool start_wait(carrier& via, std::coroutine_handle<> waiter) noexcept
 {
-    strand& self = *ctx.current;
+    strand& self = *internal::ctx.current;
     expects(self.state == operation_state::idle, "a strand waits for one thing at a time");
     if (self.stopped) [[unlikely]] {
-        expects(++ctx.refusals < refusals_max,
+        expects(++internal::ctx.refusals < internal::refusals_max,
                 "a strand that was stopped goes on waiting for ever");
         self.result = -ECANCELED;
         return false;
@@ -128,7 +132,7 @@ inline bool start_wait(carrier& via, std::coroutine_handle<> waiter) noexcept
 /// Notes where the current strand is about to wait.
 inline void note_wait(std::source_location where) noexcept
 {
-    ctx.current->where = where;
+    internal::ctx.current->where = where;
 }
 
-}  // namespace whence
+}  // namespace whence::inline v0

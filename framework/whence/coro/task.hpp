@@ -6,7 +6,7 @@
 
 #include <optional>
 
-namespace whence {
+namespace whence::inline v0 {
 
 template <class T = void>
 class task;
@@ -34,7 +34,7 @@ struct task_promise_base {
         template <class Promise>
         void await_suspend(std::coroutine_handle<Promise> ended) const noexcept
         {
-            ctx.resume_next = ended.promise().continuation;
+            internal::ctx.resume_next = ended.promise().continuation;
         }
         void await_resume() const noexcept {}
     };
@@ -106,7 +106,7 @@ public:
 
     T await_resume()
     {
-        if (ctx.error) [[unlikely]]
+        if (internal::ctx.error) [[unlikely]]
             internal::rethrow_error();
         return handle_.promise().take();
     }
@@ -115,7 +115,7 @@ public:
     /// for it. An empty code stands for success where there is no value.
     auto outcome() -> std::conditional_t<std::is_void_v<T>, std::error_code, internal::result_of<T>>
     {
-        if (ctx.error) [[unlikely]]
+        if (internal::ctx.error) [[unlikely]]
             return internal::take_error_code();
         if constexpr (std::is_void_v<T>)
             return {};
@@ -141,4 +141,4 @@ inline task<void> internal::task_promise<void>::get_return_object() noexcept
     return task<void>{std::coroutine_handle<task_promise>::from_promise(*this)};
 }
 
-}  // namespace whence
+}  // namespace whence::inline v0

@@ -4,7 +4,7 @@
 
 #include <chrono>
 
-namespace whence {
+namespace whence::inline v0 {
 
 using std::chrono::milliseconds;
 using std::chrono::nanoseconds;
@@ -38,4 +38,4 @@ constexpr time_point later(time_point from, nanoseconds time) noexcept
     return time > time_point::max() - from ? time_point::max() : from + time;
 }
 
-}  // namespace whence
+}  // namespace whence::inline v0

@@ -2,7 +2,7 @@
 
 #include <bit>
 
-namespace whence {
+namespace whence::inline v0 {
 
 namespace {
 
@@ -107,4 +107,4 @@ std::optional<time_point> timing_wheel::next_due() const noexcept
     return start_ + milliseconds(next->tick);
 }
 
-}  // namespace whence
+}  // namespace whence::inline v0

@@ -6,7 +6,7 @@
 #include <array>
 #include <optional>
 
-namespace whence {
+namespace whence::inline v0 {
 
 /// Waits in a timing_wheel for its moment. Lives in the object that waits; disarmed before it dies.
 struct timer : list_node<timer> {
@@ -66,4 +66,4 @@ private:
     std::array<std::array<slot, 1u << bits>, levels> slots_{};
 };
 
-}  // namespace whence
+}  // namespace whence::inline v0

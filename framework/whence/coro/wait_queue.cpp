@@ -1,6 +1,6 @@
 #include <whence/coro/wait_queue.hpp>
 
-namespace whence {
+namespace whence::inline v0 {
 
 void wait_queue::wake_one() noexcept
 {
@@ -27,4 +27,4 @@ void wait_queue::cancel(operation& op) noexcept
     complete(op, -ECANCELED);
 }
 
-}  // namespace whence
+}  // namespace whence::inline v0

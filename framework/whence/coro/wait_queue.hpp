@@ -3,7 +3,7 @@
 #include <whence/coro/errors.hpp>
 #include <whence/coro/strand.hpp>
 
-namespace whence {
+namespace whence::inline v0 {
 
 /// Holds strands that wait for each other, first come, first woken: what event, semaphore and
 /// channel are made of.
@@ -41,15 +41,15 @@ public:
     bool await_ready() const noexcept { return false; }
     bool await_suspend(std::coroutine_handle<> waiter) noexcept
     {
-        ctx.current->data = this;
+        internal::ctx.current->data = this;
         return start_wait(queue_, waiter);
     }
     void await_resume() const
     {
-        if (ctx.current->result < 0)
-            throw_error(-ctx.current->result, "wait");
+        if (internal::ctx.current->result < 0)
+            throw_error(-internal::ctx.current->result, "wait");
     }
-    std::error_code outcome() const noexcept { return error_of(-ctx.current->result); }
+    std::error_code outcome() const noexcept { return error_of(-internal::ctx.current->result); }
 
 private:
     friend wait_queue;
@@ -65,4 +65,4 @@ inline wait_queue::awaiter wait_queue::wait(std::source_location where) noexcept
     return awaiter{*this};
 }
 
-}  // namespace whence
+}  // namespace whence::inline v0

@@ -5,7 +5,7 @@
 #include <tuple>
 #include <variant>
 
-namespace whence {
+namespace whence::inline v0 {
 
 namespace internal {
 
@@ -55,4 +55,4 @@ task<std::tuple<internal::value_of<T>...>> when_all(task<T>... work)
         slots);
 }
 
-}  // namespace whence
+}  // namespace whence::inline v0

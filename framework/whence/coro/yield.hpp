@@ -3,7 +3,7 @@
 #include <whence/coro/errors.hpp>
 #include <whence/coro/strand.hpp>
 
-namespace whence {
+namespace whence::inline v0 {
 
 /// Lets every other strand that is ready run first, and the driver deliver.
 /// errors: cancelled.
@@ -22,14 +22,14 @@ public:
     }
     void await_resume() const
     {
-        if (ctx.current->result < 0)
-            throw_error(-ctx.current->result, "yield");
+        if (internal::ctx.current->result < 0)
+            throw_error(-internal::ctx.current->result, "yield");
     }
-    std::error_code outcome() const noexcept { return error_of(-ctx.current->result); }
+    std::error_code outcome() const noexcept { return error_of(-internal::ctx.current->result); }
 
 private:
     void submit(operation& op) noexcept override { complete(op, 0); }
     void cancel(operation&) noexcept override {}
 };
 
-}  // namespace whence
+}  // namespace whence::inline v0

@@ -6,7 +6,7 @@
 
 #include <algorithm>
 
-namespace whence::proxy_protocol {
+namespace whence::inline v0::proxy_protocol {
 
 namespace {
 
@@ -106,4 +106,4 @@ task<result<endpoint>> client_address(connection& conn, const trust_table& trust
     co_return std::make_error_code(std::errc::connection_aborted);
 }
 
-}  // namespace whence::proxy_protocol
+}  // namespace whence::inline v0::proxy_protocol

@@ -4,7 +4,7 @@
 #include <whence/proxy_protocol/parse.hpp>
 #include <whence/proxy_protocol/trust.hpp>
 
-namespace whence::proxy_protocol {
+namespace whence::inline v0::proxy_protocol {
 
 /// Bounds the wait for a header.
 struct header_limits {
@@ -52,4 +52,4 @@ task<verdict> receive(connection& conn, const trust_table& trust, header_limits 
 task<result<endpoint>> client_address(connection& conn, const trust_table& trust,
                                       header_limits limits = {});
 
-}  // namespace whence::proxy_protocol
+}  // namespace whence::inline v0::proxy_protocol

@@ -5,7 +5,7 @@
 
 #include <cstdio>
 
-namespace whence {
+namespace whence::inline v0 {
 
 namespace {
 
@@ -40,7 +40,7 @@ void access_log::record::write() const
     runtime& here = runtime::current();
     const char* outcome = "closed";
     if (!returned_)
-        outcome = ctx.current->stopped ? "cancelled" : "failed";
+        outcome = internal::ctx.current->stopped ? "cancelled" : "failed";
     json_object line = json_line("access");
     line.add("time", rfc3339(here.io().wall_now()))
         .add("client", conn_.client())
@@ -54,4 +54,4 @@ void access_log::record::write() const
     (to_ == log_stream::standard_output ? here.output() : here.errors()).line(line.text());
 }
 
-}  // namespace whence
+}  // namespace whence::inline v0

@@ -2,7 +2,7 @@
 
 #include <whence/net/application.hpp>
 
-namespace whence {
+namespace whence::inline v0 {
 
 /// Says where log lines go.
 enum class log_stream : u8 { none, standard_error, standard_output };
@@ -52,4 +52,4 @@ private:
     log_stream to_;
 };
 
-}  // namespace whence
+}  // namespace whence::inline v0

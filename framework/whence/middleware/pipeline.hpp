@@ -5,7 +5,7 @@
 #include <array>
 #include <tuple>
 
-namespace whence {
+namespace whence::inline v0 {
 
 /// Is a layer that runs before the session and is gone when it starts.
 template <class Layer>
@@ -185,4 +185,4 @@ auto pipeline(Layers... layers)
         return pipeline_of<Layers...>{std::move(layers)...};
 }
 
-}  // namespace whence
+}  // namespace whence::inline v0

@@ -1,6 +1,6 @@
 #include <whence/net/application.hpp>
 
-namespace whence {
+namespace whence::inline v0 {
 
 verdict verdict::refuse(const char* reason, std::string detail)
 {
@@ -19,4 +19,4 @@ verdict verdict::refuse_quietly(const char* reason) noexcept
     return refused;
 }
 
-}  // namespace whence
+}  // namespace whence::inline v0

@@ -5,7 +5,7 @@
 #include <memory>
 #include <span>
 
-namespace whence {
+namespace whence::inline v0 {
 
 /// Is a gate's answer: pass, or refuse and why.
 /// shape: 24 bytes; only a detail allocates.
@@ -107,4 +107,4 @@ std::unique_ptr<const application> make_application(App app)
         return std::move(app).seal();
 }
 
-}  // namespace whence
+}  // namespace whence::inline v0

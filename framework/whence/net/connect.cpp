@@ -4,7 +4,7 @@
 #include <whence/net/socket_address.hpp>
 #include <whence/runtime/runtime.hpp>
 
-namespace whence {
+namespace whence::inline v0 {
 
 namespace {
 
@@ -16,14 +16,14 @@ public:
     bool await_ready() const noexcept { return false; }
     bool await_suspend(std::coroutine_handle<> waiter) noexcept
     {
-        strand& self = *ctx.current;
+        strand& self = *internal::ctx.current;
         self.what = verb::connect;
         self.fd = fd_;
         self.data = remote_.get();
         self.size = remote_.size;
         return start_wait(runtime::current().io(), waiter);
     }
-    int await_resume() const noexcept { return ctx.current->result; }
+    int await_resume() const noexcept { return internal::ctx.current->result; }
 
 private:
     int fd_;
@@ -48,4 +48,4 @@ task<connection> connect(endpoint remote)
                          std::move(local)};
 }
 
-}  // namespace whence
+}  // namespace whence::inline v0

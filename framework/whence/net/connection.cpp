@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
-namespace whence {
+namespace whence::inline v0 {
 
 std::string_view to_string(origin value) noexcept
 {
@@ -98,14 +98,14 @@ connection::fill_awaiter connection::fill(std::size_t room, std::source_location
     expects(!reading_, "one strand reads from a connection at a time");
     note_wait(where);
     // A header must not wait behind the pool's other users: when the pool is low it goes without.
-    const bool pooled = queue_.empty() && !current_pool->low();
+    const bool pooled = queue_.empty() && !internal::current_pool->low();
     return fill_awaiter{*this, pooled ? mutable_bytes{} : queue_.prepare(room)};
 }
 
 result<std::size_t> connection::fill_awaiter::outcome() noexcept
 {
     on_.reading_ = false;
-    const strand& self = *ctx.current;
+    const strand& self = *internal::ctx.current;
     if (self.result < 0)
         return error_of(-self.result);
     const auto size = static_cast<u32>(self.result);
@@ -134,7 +134,7 @@ result<std::size_t> connection::read_awaiter::outcome() noexcept
 {
     if (on_.reading_) {
         on_.reading_ = false;
-        const int received = ctx.current->result;
+        const int received = internal::ctx.current->result;
         if (received < 0)
             return error_of(-received);
         return static_cast<std::size_t>(received);
@@ -204,4 +204,4 @@ task<const_bytes> connection::peek(std::size_t size)
     co_return buffered();
 }
 
-}  // namespace whence
+}  // namespace whence::inline v0

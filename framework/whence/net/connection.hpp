@@ -9,7 +9,7 @@
 #include <optional>
 #include <string>
 
-namespace whence {
+namespace whence::inline v0 {
 
 /// Says how a connection's client is known.
 enum class origin : u8 {
@@ -151,7 +151,7 @@ protected:
     bool start(verb what, std::coroutine_handle<> waiter, void* data, std::size_t size) noexcept
     {
         expects(on_.fd_ >= 0, "a closed connection is not used");
-        strand& self = *ctx.current;
+        strand& self = *internal::ctx.current;
         self.what = what;
         self.fd = on_.fd_;
         self.data = data;
@@ -200,7 +200,7 @@ private:
         if (!on_.reading_)
             return 0;  // it was buffered
         on_.reading_ = false;
-        const strand& self = *ctx.current;
+        const strand& self = *internal::ctx.current;
         if (self.result <= 0) [[unlikely]]
             return -self.result;
         on_.queue_.put(static_cast<std::byte*>(self.data), static_cast<u32>(self.result));
@@ -268,7 +268,7 @@ private:
         if (bytes_.empty())
             return 0;
         on_.writing_ = false;
-        const int sent = ctx.current->result;
+        const int sent = internal::ctx.current->result;
         if (sent == static_cast<int>(bytes_.size())) [[likely]]
             return 0;
         on_.write_cut_ = true;
@@ -302,4 +302,4 @@ inline connection::write_awaiter connection::write(const chunk& received,
     return write(received.bytes(), where);
 }
 
-}  // namespace whence
+}  // namespace whence::inline v0

@@ -8,7 +8,7 @@
 #include <new>
 #include <stdexcept>
 
-namespace whence {
+namespace whence::inline v0 {
 
 /// Keeps the accept operation, which lives until its last completion, and what it brought that
 /// nobody has taken yet.
@@ -168,7 +168,7 @@ bool listener::accept_awaiter::await_suspend(std::coroutine_handle<> waiter) noe
 
 result<connection> listener::accept_awaiter::outcome() noexcept
 {
-    const int fd = accepted_ ? *accepted_ : ctx.current->result;
+    const int fd = accepted_ ? *accepted_ : internal::ctx.current->result;
     if (fd < 0)
         return error_of(-fd);
     try {
@@ -186,4 +186,4 @@ connection listener::accept_awaiter::await_resume()
     return std::move(*accepted);
 }
 
-}  // namespace whence
+}  // namespace whence::inline v0

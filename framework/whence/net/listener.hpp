@@ -3,7 +3,7 @@
 #include <whence/net/connection.hpp>
 #include <whence/net/socket.hpp>
 
-namespace whence {
+namespace whence::inline v0 {
 
 /// Accepts connections at one address.
 /// limits: bound anywhere; accepts in one runtime, for one strand at a time.
@@ -49,4 +49,4 @@ private:
     std::optional<int> accepted_;
 };
 
-}  // namespace whence
+}  // namespace whence::inline v0

@@ -3,7 +3,7 @@
 #include <whence/runtime/json_line.hpp>
 #include <whence/runtime/runtime.hpp>
 
-namespace whence {
+namespace whence::inline v0 {
 
 namespace {
 
@@ -79,4 +79,4 @@ void report_cut_drain(scope& sessions) noexcept
     });
 }
 
-}  // namespace whence
+}  // namespace whence::inline v0

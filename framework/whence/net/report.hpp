@@ -3,7 +3,7 @@
 #include <whence/coro/scope.hpp>
 #include <whence/net/application.hpp>
 
-namespace whence {
+namespace whence::inline v0 {
 
 /// Says on stderr who was refused and why: one JSON line, {"event":"refused","reason":...}; nothing
 /// for a quiet verdict. The runtime limits the rate of such lines.
@@ -19,4 +19,4 @@ void report_accept_failure(const endpoint& local, const std::error_code& error) 
 /// {"event":"drain_cut_short",...}.
 void report_cut_drain(scope& sessions) noexcept;
 
-}  // namespace whence
+}  // namespace whence::inline v0

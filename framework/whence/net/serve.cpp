@@ -6,7 +6,7 @@
 
 #include <utility>
 
-namespace whence {
+namespace whence::inline v0 {
 
 namespace {
 
@@ -98,7 +98,7 @@ internal::spawned server::session(connection conn)
         const bool passed = co_await through_gates(conn);
         if (!passed)
             co_return;
-        sessions_.adopt(*ctx.current);
+        sessions_.adopt(*internal::ctx.current);
         co_await app_->session(conn);
         conn.close();
     } catch (...) {
@@ -170,4 +170,4 @@ task<> serve(std::vector<listener> listeners, std::unique_ptr<const application>
     co_await self.drain();
 }
 
-}  // namespace whence
+}  // namespace whence::inline v0

@@ -5,7 +5,7 @@
 
 #include <vector>
 
-namespace whence {
+namespace whence::inline v0 {
 
 /// Bounds a server.
 struct serve_options {
@@ -42,4 +42,4 @@ task<> serve(std::string address, App app, serve_options options = {})
     co_await serving;
 }
 
-}  // namespace whence
+}  // namespace whence::inline v0

@@ -9,7 +9,7 @@
 #include <cerrno>
 #include <system_error>
 
-namespace whence {
+namespace whence::inline v0 {
 
 namespace {
 
@@ -103,4 +103,4 @@ std::optional<peer_credentials> peer_credentials_of(int fd) noexcept
     return peer_credentials{known.uid, known.gid};
 }
 
-}  // namespace whence
+}  // namespace whence::inline v0

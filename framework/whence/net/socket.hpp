@@ -5,7 +5,7 @@
 #include <optional>
 #include <utility>
 
-namespace whence {
+namespace whence::inline v0 {
 
 /// Owns a socket's descriptor outside of a runtime; closes it.
 class socket_handle {
@@ -55,4 +55,4 @@ struct peer_credentials {
 /// Asks the kernel: SO_PEERCRED, unix(7). Empty when it does not know.
 std::optional<peer_credentials> peer_credentials_of(int fd) noexcept;
 
-}  // namespace whence
+}  // namespace whence::inline v0

@@ -7,7 +7,7 @@
 #include <cstddef>
 #include <cstring>
 
-namespace whence::internal {
+namespace whence::inline v0::internal {
 
 socket_address to_socket_address(const endpoint& from) noexcept
 {
@@ -81,4 +81,4 @@ endpoint from_socket_address(const socket_address& from)
     }
 }
 
-}  // namespace whence::internal
+}  // namespace whence::inline v0::internal

@@ -4,7 +4,7 @@
 
 #include <sys/socket.h>
 
-namespace whence::internal {
+namespace whence::inline v0::internal {
 
 /// Holds an address as the kernel reads it. Not a public header: it brings the system's along.
 struct socket_address {
@@ -19,4 +19,4 @@ struct socket_address {
 socket_address to_socket_address(const endpoint& from) noexcept;
 endpoint from_socket_address(const socket_address& from);
 
-}  // namespace whence::internal
+}  // namespace whence::inline v0::internal

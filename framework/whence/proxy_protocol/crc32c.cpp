@@ -10,7 +10,7 @@
 #include <arm_acle.h>
 #endif
 
-namespace whence::proxy_protocol {
+namespace whence::inline v0::proxy_protocol {
 namespace {
 
 using table = std::array<u32, 256>;
@@ -123,4 +123,4 @@ u32 crc32c(const_bytes bytes, u32 sum_before) noexcept
                              : crc32c_portable(bytes, sum_before);
 }
 
-}  // namespace whence::proxy_protocol
+}  // namespace whence::inline v0::proxy_protocol

@@ -2,7 +2,7 @@
 
 #include <whence/base/types.hpp>
 
-namespace whence::proxy_protocol {
+namespace whence::inline v0::proxy_protocol {
 
 /// Computes the CRC32C (Castagnoli, reflected) of `bytes`; pass the sum of what came before to
 /// continue it. Uses the processor's instruction where there is one, decided at run time on x86.
@@ -12,4 +12,4 @@ u32 crc32c(const_bytes bytes, u32 sum_before = 0) noexcept;
 /// Computes the same with tables alone, on any processor.
 u32 crc32c_portable(const_bytes bytes, u32 sum_before = 0) noexcept;
 
-}  // namespace whence::proxy_protocol
+}  // namespace whence::inline v0::proxy_protocol

@@ -6,7 +6,7 @@
 #include <algorithm>
 #include <charconv>
 
-namespace whence::proxy_protocol {
+namespace whence::inline v0::proxy_protocol {
 namespace {
 
 constexpr std::size_t entry_size_min = 3;
@@ -323,4 +323,4 @@ encode(const endpoint& source, const endpoint& destination, const encode_options
     return out;
 }
 
-}  // namespace whence::proxy_protocol
+}  // namespace whence::inline v0::proxy_protocol

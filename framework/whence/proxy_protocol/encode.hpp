@@ -4,7 +4,7 @@
 
 #include <vector>
 
-namespace whence::proxy_protocol {
+namespace whence::inline v0::proxy_protocol {
 
 /// Says why a header was not written.
 enum class encode_error : u8 {
@@ -76,4 +76,4 @@ result<std::size_t, encode_error> encode(const endpoint& source, const endpoint&
 result<std::vector<std::byte>, encode_error>
 encode(const endpoint& source, const endpoint& destination, const encode_options& options = {});
 
-}  // namespace whence::proxy_protocol
+}  // namespace whence::inline v0::proxy_protocol

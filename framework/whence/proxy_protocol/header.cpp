@@ -4,7 +4,7 @@
 
 #include <algorithm>
 
-namespace whence::proxy_protocol {
+namespace whence::inline v0::proxy_protocol {
 namespace {
 
 /// Reads a UNIX name of 108 bytes: a path up to its NUL; behind a leading NUL an abstract name, the
@@ -84,4 +84,4 @@ header_view header::view() const noexcept
     return {fields_, bytes_.get(), tlv_range{const_bytes{bytes_.get() + block_size, tlvs_size}}};
 }
 
-}  // namespace whence::proxy_protocol
+}  // namespace whence::inline v0::proxy_protocol

@@ -6,7 +6,7 @@
 #include <array>
 #include <memory>
 
-namespace whence::proxy_protocol {
+namespace whence::inline v0::proxy_protocol {
 
 /// Says whether the proxy speaks for itself (LOCAL) or for a client (PROXY).
 enum class command : u8 { local = 0, proxy = 1 };
@@ -107,4 +107,4 @@ private:
 
 static_assert(sizeof(header) == 16);
 
-}  // namespace whence::proxy_protocol
+}  // namespace whence::inline v0::proxy_protocol

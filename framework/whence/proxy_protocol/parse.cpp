@@ -13,7 +13,7 @@
 //
 // LOCAL and UNSPEC have no block of known size, so what follows byte 16 is skipped unread.
 
-namespace whence::proxy_protocol {
+namespace whence::inline v0::proxy_protocol {
 namespace {
 
 using internal::fault;
@@ -235,4 +235,4 @@ std::string_view to_string(parse_reason value) noexcept
     return names[static_cast<std::size_t>(value)];
 }
 
-}  // namespace whence::proxy_protocol
+}  // namespace whence::inline v0::proxy_protocol

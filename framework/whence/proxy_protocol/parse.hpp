@@ -2,7 +2,7 @@
 
 #include <whence/proxy_protocol/header.hpp>
 
-namespace whence::proxy_protocol {
+namespace whence::inline v0::proxy_protocol {
 
 /// Says how far a header has been read.
 enum class parse_status : u8 {
@@ -97,4 +97,4 @@ struct [[nodiscard]] parse_result {
 /// source: the specification's sections 2.1 and 2.2; docs/proxy_protocol.md names every decision.
 parse_result parse(const_bytes bytes, const parse_options& options = {}) noexcept;
 
-}  // namespace whence::proxy_protocol
+}  // namespace whence::inline v0::proxy_protocol

@@ -13,7 +13,7 @@
 // The addresses are decoded once the whole line is there. The straight way through a valid line
 // looks at each byte once; why a line is wrong is found out afterwards.
 
-namespace whence::proxy_protocol::internal {
+namespace whence::inline v0::proxy_protocol::internal {
 namespace {
 
 constexpr std::size_t word_begin = 6;
@@ -214,4 +214,4 @@ parse_result parse_v1(const_bytes bytes, const parse_options& options) noexcept
     return parse_tcp(window, kind, options);
 }
 
-}  // namespace whence::proxy_protocol::internal
+}  // namespace whence::inline v0::proxy_protocol::internal

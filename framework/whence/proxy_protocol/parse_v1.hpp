@@ -4,7 +4,7 @@
 
 // The half of `parse` that reads version 1; not for users.
 
-namespace whence::proxy_protocol::internal {
+namespace whence::inline v0::proxy_protocol::internal {
 
 /// Measures the shortest line, "PROXY UNKNOWN\r\n".
 inline constexpr std::size_t v1_size_min = 15;
@@ -28,4 +28,4 @@ inline parse_result wanting(std::size_t missing) noexcept
 /// Decodes bytes that begin with "PROXY".
 parse_result parse_v1(const_bytes bytes, const parse_options& options) noexcept;
 
-}  // namespace whence::proxy_protocol::internal
+}  // namespace whence::inline v0::proxy_protocol::internal

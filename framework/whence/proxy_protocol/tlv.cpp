@@ -5,7 +5,7 @@
 
 #include <algorithm>
 
-namespace whence::proxy_protocol {
+namespace whence::inline v0::proxy_protocol {
 namespace {
 
 /// Refuses what could forge a line of a log or a header further on.
@@ -177,4 +177,4 @@ std::optional<std::string_view> ssl_tlv::sig_scheme() const noexcept
     return checked_ascii(tlvs_.find(tlv_type::ssl_sig_scheme));
 }
 
-}  // namespace whence::proxy_protocol
+}  // namespace whence::inline v0::proxy_protocol

@@ -8,7 +8,7 @@
 #include <optional>
 #include <string_view>
 
-namespace whence::proxy_protocol {
+namespace whence::inline v0::proxy_protocol {
 
 /// Names the registered types; any other value of a byte is legal too.
 /// source: section 2.2 of the specification; aws, azure and gcp are those clouds' custom types.
@@ -206,4 +206,4 @@ private:
     tlv_range tlvs_;
 };
 
-}  // namespace whence::proxy_protocol
+}  // namespace whence::inline v0::proxy_protocol

@@ -6,7 +6,7 @@
 #include <array>
 #include <stdexcept>
 
-namespace whence::proxy_protocol {
+namespace whence::inline v0::proxy_protocol {
 namespace {
 
 constexpr std::string_view uid_prefix = "unix:uid=";
@@ -99,4 +99,4 @@ trust_table::rule trust_table::parse_rule(std::string_view source, trust_outcome
     return {source_kind::network, outcome, 0, *addresses, to_string(*addresses)};
 }
 
-}  // namespace whence::proxy_protocol
+}  // namespace whence::inline v0::proxy_protocol

@@ -11,7 +11,7 @@
 #include <utility>
 #include <vector>
 
-namespace whence::proxy_protocol {
+namespace whence::inline v0::proxy_protocol {
 
 /// Says what happens to a connection, decided by who made it before a byte is read.
 enum class trust_outcome : u8 {
@@ -83,4 +83,4 @@ private:
     trust_outcome others_ = trust_outcome::refuse;
 };
 
-}  // namespace whence::proxy_protocol
+}  // namespace whence::inline v0::proxy_protocol

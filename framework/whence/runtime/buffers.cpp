@@ -7,9 +7,9 @@
 #include <cstring>
 #include <new>
 
-namespace whence {
+namespace whence::inline v0 {
 
-constinit thread_local buffer_pool* current_pool = nullptr;
+constinit thread_local buffer_pool* internal::current_pool = nullptr;
 
 namespace {
 
@@ -53,9 +53,9 @@ void chunk::give_back(std::byte* data, u32 offset) noexcept
         ::operator delete(&head_of(data, offset));
         return;
     }
-    expects(current_pool && current_pool->owns(data),
+    expects(internal::current_pool && internal::current_pool->owns(data),
             "a chunk goes before its runtime has ended, in the thread that received it");
-    current_pool->put_back(data);
+    internal::current_pool->put_back(data);
 }
 
 void receive_queue::consume(std::size_t n) noexcept
@@ -78,7 +78,7 @@ void receive_queue::put(std::byte* data, u32 size) noexcept
     bytes_.data_ = data;
     bytes_.size_ = size;
     bytes_.offset_ = 0;
-    if (!current_pool->low())
+    if (!internal::current_pool->low())
         return;
     try {
         move_to_heap(size);
@@ -116,4 +116,4 @@ mutable_bytes receive_queue::prepare(std::size_t room)
     return {bytes_.data_ + bytes_.size_, heap_room()};
 }
 
-}  // namespace whence
+}  // namespace whence::inline v0

@@ -5,7 +5,7 @@
 #include <string_view>
 #include <utility>
 
-namespace whence {
+namespace whence::inline v0 {
 
 /// Lends fixed-size buffers to receives: a connection that is idle holds none.
 /// shape: `count` buffers of `buffer_size` bytes in one block; a driver hands them to the kernel
@@ -122,7 +122,11 @@ private:
     chunk bytes_;
 };
 
+namespace internal {
+
 /// Is the running runtime's pool; null outside of one.
 extern constinit thread_local buffer_pool* current_pool;
 
-}  // namespace whence
+}  // namespace internal
+
+}  // namespace whence::inline v0

@@ -8,7 +8,7 @@
 #include <stdexcept>
 #include <string>
 
-namespace whence {
+namespace whence::inline v0 {
 
 /// Carries a connection's bytes: the driver itself for a plain socket, a stream above it otherwise.
 class transport : public carrier {
@@ -53,4 +53,4 @@ public:
 /// source: io_uring_setup(2), io_uring_register(2).
 std::unique_ptr<driver> open_uring_driver(const driver_options& options = {});
 
-}  // namespace whence
+}  // namespace whence::inline v0

@@ -4,7 +4,7 @@
 
 #include <utility>
 
-namespace whence {
+namespace whence::inline v0 {
 
 namespace {
 
@@ -57,4 +57,4 @@ void fault_driver::wait(nanoseconds at_most) noexcept
         below_->submit(*std::exchange(held_, nullptr));
 }
 
-}  // namespace whence
+}  // namespace whence::inline v0

@@ -3,7 +3,7 @@
 #include <whence/coro/operation.hpp>
 #include <whence/runtime/driver.hpp>
 
-namespace whence {
+namespace whence::inline v0 {
 
 /// Says what becomes of one operation.
 struct fault {
@@ -46,4 +46,4 @@ private:
     unsigned turns_held_ = 0;
 };
 
-}  // namespace whence
+}  // namespace whence::inline v0

@@ -6,7 +6,7 @@
 #include <string>
 #include <string_view>
 
-namespace whence {
+namespace whence::inline v0 {
 
 /// Builds one JSON object: `json_object{}.add("peer", peer).text()`.
 /// shape: keys in the order of the calls. Keys are ours and need no escaping; values may be
@@ -62,4 +62,4 @@ inline json_object json_line(std::string_view event)
     return line;
 }
 
-}  // namespace whence
+}  // namespace whence::inline v0

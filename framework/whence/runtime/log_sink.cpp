@@ -4,7 +4,7 @@
 
 #include <algorithm>
 
-namespace whence {
+namespace whence::inline v0 {
 
 namespace {
 
@@ -98,4 +98,4 @@ void log_sink::flush(nanoseconds time_max) noexcept
     }
 }
 
-}  // namespace whence
+}  // namespace whence::inline v0

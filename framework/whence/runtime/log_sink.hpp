@@ -5,7 +5,7 @@
 #include <string>
 #include <string_view>
 
-namespace whence {
+namespace whence::inline v0 {
 
 /// Writes log lines to a descriptor through the driver: a reader that stalls never stops a runtime.
 /// shape: lines gather in one buffer while the one before is being written. A line that finds the
@@ -46,4 +46,4 @@ private:
     write_operation write_;
 };
 
-}  // namespace whence
+}  // namespace whence::inline v0

@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <utility>
 
-namespace whence {
+namespace whence::inline v0 {
 
 /// Lets through a burst and then so many a second; counts what it held back.
 /// limits: one thread.
@@ -43,4 +43,4 @@ private:
     time_point since_{};
 };
 
-}  // namespace whence
+}  // namespace whence::inline v0

@@ -2,7 +2,7 @@
 
 #include <whence/coro/strand.hpp>
 
-namespace whence {
+namespace whence::inline v0 {
 
 namespace {
 
@@ -35,7 +35,7 @@ void report_log::line(const json_object& event) noexcept
 {
     if (!limit_.pass(now())) {
         if (!armed())
-            ctx.running->timers().arm(*this, now() + count_delay);
+            internal::ctx.running->timers().arm(*this, now() + count_delay);
         return;
     }
     tell_held_back();
@@ -45,7 +45,7 @@ void report_log::line(const json_object& event) noexcept
 void report_log::tell_held_back() noexcept
 {
     if (armed())
-        ctx.running->timers().disarm(*this);
+        internal::ctx.running->timers().disarm(*this);
     if (const u64 held_back = limit_.take_held_back())
         write([=] { return json_line("log_rate_limited").add("count", held_back).text(); });
 }
@@ -55,4 +55,4 @@ void report_log::on_due(timer& self) noexcept
     static_cast<report_log&>(self).tell_held_back();
 }
 
-}  // namespace whence
+}  // namespace whence::inline v0

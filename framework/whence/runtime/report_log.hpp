@@ -5,7 +5,7 @@
 #include <whence/runtime/log_sink.hpp>
 #include <whence/runtime/rate_limit.hpp>
 
-namespace whence {
+namespace whence::inline v0 {
 
 /// Logs events that strangers can cause: a storm of them is cut down to some lines a second and
 /// their count, which is told a second later at the latest. Without memory there is a line less.
@@ -30,4 +30,4 @@ private:
     rate_limit limit_;
 };
 
-}  // namespace whence
+}  // namespace whence::inline v0

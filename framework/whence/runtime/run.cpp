@@ -9,7 +9,7 @@
 #include <csignal>
 #include <cstdio>
 
-namespace whence {
+namespace whence::inline v0 {
 
 namespace {
 
@@ -70,7 +70,7 @@ public:
     bool await_ready() const noexcept { return false; }
     bool await_suspend(std::coroutine_handle<> waiter) noexcept
     {
-        strand& self = *ctx.current;
+        strand& self = *internal::ctx.current;
         self.what = verb::read;
         self.fd = fd_;
         self.data = into_.data();
@@ -80,7 +80,7 @@ public:
     }
     std::error_code outcome() const noexcept
     {
-        const int result = ctx.current->result;
+        const int result = internal::ctx.current->result;
         return error_of(result < 0 ? -result : 0);
     }
 
@@ -147,4 +147,4 @@ int run(task<> main) noexcept
     }
 }
 
-}  // namespace whence
+}  // namespace whence::inline v0

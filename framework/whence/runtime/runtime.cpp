@@ -1,6 +1,6 @@
 #include <whence/runtime/runtime.hpp>
 
-namespace whence {
+namespace whence::inline v0 {
 
 namespace {
 
@@ -13,21 +13,22 @@ constexpr int stderr_fd = 2;
 class running_here {
 public:
     explicit running_here(runtime& self) noexcept
-        : before_(std::exchange(ctx, context{})), pool_before_(current_pool)
+        : before_(std::exchange(internal::ctx, internal::context{})),
+          pool_before_(internal::current_pool)
     {
-        ctx.running = &self;
-        current_pool = &self.io().buffers();
+        internal::ctx.running = &self;
+        internal::current_pool = &self.io().buffers();
     }
     ~running_here()
     {
-        ctx = before_;
-        current_pool = pool_before_;
+        internal::ctx = before_;
+        internal::current_pool = pool_before_;
     }
     running_here(const running_here&) = delete;
     running_here& operator=(const running_here&) = delete;
 
 private:
-    context before_;
+    internal::context before_;
     buffer_pool* pool_before_;
 };
 
@@ -80,10 +81,10 @@ std::string runtime::dump_tasks()
 
 void runtime::turn() noexcept
 {
-    run_ready();
+    internal::run_ready();
     timers().advance(now());
     nanoseconds at_most = nanoseconds::zero();
-    if (!anyone_ready() && root_.size() != 0) {
+    if (!internal::anyone_ready() && root_.size() != 0) {
         const auto due = timers().next_due();
         at_most = due ? std::max(*due - now(), nanoseconds{1}) : nanoseconds::max();
     }
@@ -91,4 +92,4 @@ void runtime::turn() noexcept
     forget_now();
 }
 
-}  // namespace whence
+}  // namespace whence::inline v0

@@ -5,7 +5,7 @@
 #include <whence/runtime/log_sink.hpp>
 #include <whence/runtime/report_log.hpp>
 
-namespace whence {
+namespace whence::inline v0 {
 
 /// Runs strands on one thread over one driver.
 ///
@@ -26,7 +26,7 @@ public:
     void run(task<> main);
 
     /// The runtime that runs the calling coroutine.
-    static runtime& current() noexcept { return static_cast<runtime&>(*ctx.running); }
+    static runtime& current() noexcept { return static_cast<runtime&>(*internal::ctx.running); }
 
     driver& io() noexcept { return *io_; }
     scope& root() noexcept { return root_; }
@@ -58,4 +58,4 @@ private:
     scope root_{scope::root_tag{}};
 };
 
-}  // namespace whence
+}  // namespace whence::inline v0

@@ -14,7 +14,7 @@
 #include <cstring>
 #include <system_error>
 
-namespace whence {
+namespace whence::inline v0 {
 
 namespace {
 
@@ -331,4 +331,4 @@ std::unique_ptr<driver> open_uring_driver(const driver_options& options)
     return std::make_unique<uring_driver>(options);
 }
 
-}  // namespace whence
+}  // namespace whence::inline v0

@@ -11,7 +11,7 @@
 #include <cerrno>
 #include <system_error>
 
-namespace whence {
+namespace whence::inline v0 {
 
 /// Lends buffers through a ring that the kernel reads: io_uring_setup_buf_ring(3).
 class uring_buffers final : public buffer_pool {
@@ -73,4 +73,4 @@ private:
     io_uring_buf_ring* shared_ = nullptr;
 };
 
-}  // namespace whence
+}  // namespace whence::inline v0

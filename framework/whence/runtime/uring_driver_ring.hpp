@@ -11,7 +11,7 @@
 #include <memory>
 #include <string>
 
-namespace whence {
+namespace whence::inline v0 {
 
 inline constexpr std::size_t verbs = static_cast<std::size_t>(verb::write) + 1;
 
@@ -83,4 +83,4 @@ private:
     }
 };
 
-}  // namespace whence
+}  // namespace whence::inline v0

@@ -7,7 +7,7 @@
 #include <cstring>
 #include <fstream>
 
-namespace whence {
+namespace whence::inline v0 {
 
 namespace {
 
@@ -78,4 +78,4 @@ std::string explain_uring_error(int error, const std::string& step)
     return "cannot " + step + ": " + cause_of(error) + " (errno " + std::to_string(error) + ")";
 }
 
-}  // namespace whence
+}  // namespace whence::inline v0
