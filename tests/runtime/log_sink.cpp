@@ -43,7 +43,7 @@ TEST_CASE("lines arrive whole and in order", "[runtime]")
 {
     const pipe_ends wire;
     run_here([&wire]() -> task<> {
-        log_sink sink{runtime::current().io(), wire.ends[1]};
+        log_sink sink{runtime::current().io(), runtime::current().mail(), wire.ends[1]};
         for (int i = 0; i < 100; ++i) {
             sink.line("line " + std::to_string(i));
             if (i % 10 == 0)
@@ -64,7 +64,7 @@ TEST_CASE("a reader that stalls costs lines, not time, and hears how many", "[ru
     std::string before;
     std::string after;
     run_here([&]() -> task<> {
-        log_sink sink{runtime::current().io(), wire.ends[1]};
+        log_sink sink{runtime::current().io(), runtime::current().mail(), wire.ends[1]};
         const std::string line(999, 'x');
         const time_point start = now();
         for (int i = 0; i < 2000; ++i) {
@@ -100,7 +100,7 @@ TEST_CASE("a sink whose reader has gone ends all the same", "[runtime]")
     // The write would raise SIGPIPE; a server built on run() has it ignored.
     signal(SIGPIPE, SIG_IGN);
     run_here([&wire]() -> task<> {
-        log_sink sink{runtime::current().io(), wire.ends[1]};
+        log_sink sink{runtime::current().io(), runtime::current().mail(), wire.ends[1]};
         sink.line("nobody reads this");
         co_await sleep_for(1ms);
         sink.line("nor this");

@@ -12,7 +12,10 @@ constexpr std::size_t gathered_max = 256 * 1024;  // bytes: some thousand lines
 
 }  // namespace
 
-log_sink::log_sink(driver& io, int fd) noexcept : io_(io), fd_(fd)
+log_sink::log_sink(driver& io, inbox& mail, int fd) noexcept
+    : io_(io), fd_(fd),
+      gathered_(
+          mail, [](void* self) noexcept { static_cast<log_sink*>(self)->start_write(); }, this)
 {
     write_.self = this;
     write_.done = [](operation& op) noexcept {
@@ -22,6 +25,7 @@ log_sink::log_sink(driver& io, int fd) noexcept : io_(io), fd_(fd)
 
 log_sink::~log_sink()
 {
+    gathered_.settle();
     cancel(write_);
     while (write_.state != operation_state::idle)
         io_.wait(nanoseconds::max());
@@ -29,19 +33,28 @@ log_sink::~log_sink()
 
 void log_sink::line(std::string_view text) noexcept
 {
-    if (gathering_.size() + text.size() + 1 > gathered_max) {
-        ++dropped_;
-        return;
+    {
+        const std::lock_guard guard{lock_};
+        if (gathering_.size() + text.size() + 1 > gathered_max) {
+            ++dropped_;
+            return;
+        }
+        const std::size_t before = gathering_.size();
+        try {
+            append(text);
+        } catch (const std::bad_alloc&) {
+            gathering_.resize(before);
+            ++dropped_;
+            return;
+        }
     }
-    const std::size_t before = gathering_.size();
-    try {
-        append(text);
-    } catch (const std::bad_alloc&) {
-        gathering_.resize(before);
-        ++dropped_;
-    }
-    if (write_.state == operation_state::idle && !gathering_.empty())
-        start_write();
+    gathered_.raise();
+}
+
+u64 log_sink::dropped() noexcept
+{
+    const std::lock_guard guard{lock_};
+    return dropped_;
 }
 
 void log_sink::append(std::string_view text)
@@ -58,8 +71,14 @@ void log_sink::append(std::string_view text)
 
 void log_sink::start_write() noexcept
 {
-    std::swap(gathering_, writing_);
-    gathering_.clear();
+    if (write_.state != operation_state::idle)
+        return;
+    {
+        const std::lock_guard guard{lock_};
+        std::swap(gathering_, writing_);
+    }
+    if (writing_.empty())
+        return;
     write_.what = verb::write;
     write_.fd = fd_;
     write_.data = writing_.data();
@@ -80,16 +99,18 @@ void log_sink::on_written() noexcept
     if (written < write_.size) {
         // Nobody reads the log any more, or it is full and does not block.
         const std::string_view lost{static_cast<const char*>(write_.data), write_.size};
+        const std::lock_guard guard{lock_};
         dropped_ += static_cast<u64>(std::ranges::count(lost, '\n'));
     }
     writing_.clear();
-    if (write_.result > 0 && !gathering_.empty())
+    if (write_.result > 0)
         start_write();
 }
 
 void log_sink::flush(nanoseconds time_max) noexcept
 {
     const time_point until = io_.now() + time_max;
+    start_write();
     while (write_.state != operation_state::idle) {
         const nanoseconds left = until - io_.now();
         if (left <= nanoseconds::zero())

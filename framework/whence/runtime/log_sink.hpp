@@ -1,7 +1,8 @@
 #pragma once
 
-#include <whence/runtime/driver.hpp>
+#include <whence/runtime/inbox.hpp>
 
+#include <mutex>
 #include <string>
 #include <string_view>
 
@@ -10,11 +11,11 @@ namespace whence::inline v0 {
 /// Writes log lines to a descriptor through the driver: a reader that stalls never stops a runtime.
 /// shape: lines gather in one buffer while the one before is being written. A line that finds the
 /// buffer full is dropped; the count of the dropped is the next line that is written.
-/// limits: one thread; 256 KiB.
+/// limits: lines from any thread, all else in the driver's own; 256 KiB.
 class log_sink {
 public:
     /// Borrows `fd`; nothing is allocated before the first line.
-    log_sink(driver& io, int fd) noexcept;
+    log_sink(driver& io, inbox& mail, int fd) noexcept;
     log_sink(const log_sink&) = delete;
     log_sink& operator=(const log_sink&) = delete;
     /// Drops what is not written yet; see flush().
@@ -26,7 +27,7 @@ public:
     /// Waits for what is on its way, at most `time_max`; outside of the loop.
     void flush(nanoseconds time_max) noexcept;
 
-    u64 dropped() const noexcept { return dropped_; }
+    u64 dropped() noexcept;
 
 private:
     struct write_operation : operation {
@@ -39,10 +40,12 @@ private:
 
     driver& io_;
     int fd_;
+    std::mutex lock_;  // guards what lines from other threads change
     std::string gathering_;
-    std::string writing_;
     u64 dropped_ = 0;
     u64 dropped_reported_ = 0;
+    notice gathered_;
+    std::string writing_;
     write_operation write_;
 };
 

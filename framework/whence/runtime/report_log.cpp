@@ -13,7 +13,7 @@ constexpr nanoseconds count_delay = 1s;
 }  // namespace
 
 report_log::report_log(log_sink& to) noexcept
-    : timer(&on_due), to_(to), limit_(lines_per_second, lines_burst)
+    : timer(&on_due), to_(&to), limit_(lines_per_second, lines_burst)
 {}
 
 report_log::~report_log()
@@ -25,7 +25,7 @@ template <class Make>
 void report_log::write(Make text) noexcept
 {
     try {
-        to_.line(text());
+        to_->line(text());
     } catch (const std::bad_alloc&) {
         // A line less.
     }

@@ -15,6 +15,9 @@ public:
     explicit report_log(log_sink& to) noexcept;
     ~report_log();
 
+    /// Goes on with another sink.
+    void write_to(log_sink& to) noexcept { to_ = &to; }
+
     /// Takes one event.
     void line(const json_object& event) noexcept;
 
@@ -26,7 +29,7 @@ private:
     void write(Make text) noexcept;
     static void on_due(timer& self) noexcept;
 
-    log_sink& to_;
+    log_sink* to_;
     rate_limit limit_;
 };
 

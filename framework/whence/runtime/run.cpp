@@ -91,7 +91,8 @@ private:
 
 task<> watch_signals(int fd, scope& work)
 {
-    runtime& here = runtime::current();
+    const auto runtimes = runtime::current().group();
+    bool draining = false;
     signalfd_siginfo info{};
     for (;;) {
         note_wait(std::source_location::current());
@@ -99,12 +100,15 @@ task<> watch_signals(int fd, scope& work)
         const std::error_code error = co_await reading;
         if (error)
             co_return;
-        if (info.ssi_signo == SIGHUP)
-            here.hangup().set();
-        else if (!here.drain().is_set())
-            here.drain().set();
-        else
+        if (info.ssi_signo == SIGHUP) {
+            for (runtime* const each : runtimes)
+                each->ask_to_hang_up();
+        } else if (!std::exchange(draining, true)) {
+            for (runtime* const each : runtimes)
+                each->ask_to_drain();
+        } else {
             work.stop();
+        }
     }
 }
 
@@ -132,13 +136,13 @@ int fail(const char* what) noexcept
 
 }  // namespace
 
-int run(task<> main) noexcept
+int run(task<> main, runtime_options options) noexcept
 {
     fill_standard_descriptors();
     try {
         const signal_source signals;
-        runtime here;
-        here.run(supervise(std::move(main), signals.fd()));
+        runtime_group all{std::move(options)};
+        all.run(supervise(std::move(main), signals.fd()));
         return 0;
     } catch (const std::exception& error) {
         return fail(error.what());

@@ -1,5 +1,7 @@
 #include <whence/runtime/runtime.hpp>
 
+#include <whence/runtime/offload.hpp>
+
 namespace whence::inline v0 {
 
 namespace {
@@ -32,13 +34,33 @@ private:
     buffer_pool* pool_before_;
 };
 
+task<> keep_outcome(task<> work, std::exception_ptr& failed, std::exception_ptr& stopped)
+{
+    try {
+        co_await work;
+    } catch (const cancelled&) {
+        stopped = std::current_exception();
+    } catch (...) {
+        failed = std::current_exception();
+    }
+}
+
+void set(void* asked_for) noexcept
+{
+    static_cast<event*>(asked_for)->set();
+}
+
 }  // namespace
 
 runtime::runtime() : runtime(open_uring_driver()) {}
 
 runtime::runtime(std::unique_ptr<driver> io)
-    : loop(io->now()), io_(std::move(io)), errors_(*io_, stderr_fd), output_(*io_, stdout_fd),
-      reports_(errors_)
+    : loop(io->now()), io_(std::move(io)), mail_(*io_, *this), errors_(*io_, mail_, stderr_fd),
+      output_(*io_, mail_, stdout_fd), reports_(errors_), drain_asked_(mail_, &set, &drain_),
+      hangup_asked_(mail_, &set, &hangup_), over_asked_(mail_, &set, &over_),
+      stop_asked_(
+          mail_, [](void* root) noexcept { static_cast<scope*>(root)->stop(); }, &root_),
+      offloading_(std::make_unique<internal::offload_pool>())
 {}
 
 runtime::~runtime()
@@ -49,20 +71,33 @@ runtime::~runtime()
 
 void runtime::run(task<> main)
 {
+    std::atomic<std::size_t> still_running{1};
+    run(std::move(main), still_running);
+}
+
+/// Turns until all of the group have come to their end: until then, another may still call.
+void runtime::run(task<> main, std::atomic<std::size_t>& still_running)
+{
     running_here here{*this};
     std::exception_ptr failure;
     std::exception_ptr cancellation;
-    root_.spawn([](task<> work, std::exception_ptr& failed, std::exception_ptr& stopped) -> task<> {
-        try {
-            co_await work;
-        } catch (const cancelled&) {
-            stopped = std::current_exception();
-        } catch (...) {
-            failed = std::current_exception();
-        }
-    }(std::move(main), failure, cancellation));
+    try {
+        root_.spawn(keep_outcome(std::move(main), failure, cancellation));
+    } catch (const std::bad_alloc&) {
+        failure = std::current_exception();
+    }
     while (root_.size() != 0)
         turn();
+    lingering_ = true;
+    if (still_running.fetch_sub(1) == 1) {
+        for (runtime* const other : group_) {
+            if (other != this)
+                other->io().wake();
+        }
+    }
+    while (still_running.load() != 0)
+        turn();
+    lingering_ = false;
     reports_.tell_held_back();
     // Nobody joins the root: what failed there has stopped main and is the run's failure.
     const std::exception_ptr failure_of_root = scope::join_awaiter{root_}.outcome();
@@ -83,8 +118,9 @@ void runtime::turn() noexcept
 {
     internal::run_ready();
     timers().advance(now());
+    mail_.deliver();
     nanoseconds at_most = nanoseconds::zero();
-    if (!internal::anyone_ready() && root_.size() != 0) {
+    if (!internal::anyone_ready() && (root_.size() != 0 || lingering_)) {
         const auto due = timers().next_due();
         at_most = due ? std::max(*due - now(), nanoseconds{1}) : nanoseconds::max();
     }

@@ -2,16 +2,23 @@
 
 #include <whence/coro/event.hpp>
 #include <whence/coro/scope.hpp>
+#include <whence/runtime/inbox.hpp>
 #include <whence/runtime/log_sink.hpp>
 #include <whence/runtime/report_log.hpp>
 
+#include <span>
+
 namespace whence::inline v0 {
+
+namespace internal {
+class offload_pool;
+}
 
 /// Runs strands on one thread over one driver.
 ///
-///   turn:  run who is ready -> fire timers -> driver: submit, wait, deliver -> again
+///   turn:  run who is ready -> fire timers -> inbox -> driver: submit, wait, deliver -> again
 ///
-/// limits: used by the thread that runs it, wake() of its driver aside.
+/// limits: used by the thread that runs it, except where it says "from any thread".
 class runtime final : public loop {
 public:
     /// Over an io_uring of its own.
@@ -31,31 +38,56 @@ public:
     driver& io() noexcept { return *io_; }
     scope& root() noexcept { return root_; }
 
+    /// Takes messages for this runtime, from any thread.
+    inbox& mail() noexcept { return mail_; }
+    /// The runtimes of the program, this one among them: see runtime_group. From any thread.
+    std::span<runtime* const> group() const noexcept { return group_; }
+    /// Where this one stands in its group.
+    std::size_t index() const noexcept { return index_; }
+
     /// Set when the process is asked to end: listeners stop accepting and sessions finish.
     event& drain() noexcept { return drain_; }
     /// Set by SIGHUP; whoever acts on it resets it.
     event& hangup() noexcept { return hangup_; }
+    /// Set the two, from any thread.
+    void ask_to_drain() noexcept { drain_asked_.raise(); }
+    void ask_to_hang_up() noexcept { hangup_asked_.raise(); }
 
-    /// Take log lines for stderr and stdout.
-    log_sink& errors() noexcept { return errors_; }
-    log_sink& output() noexcept { return output_; }
+    /// Take log lines for stderr and stdout: one pair for the whole group, from any thread.
+    log_sink& errors() noexcept { return group_[0]->errors_; }
+    log_sink& output() noexcept { return group_[0]->output_; }
     /// Takes events that strangers can cause, for stderr, at a limited rate.
     report_log& reports() noexcept { return reports_; }
+
+    internal::offload_pool& offloading() noexcept { return *group_[0]->offloading_; }
 
     /// Tells, a line each, where all strands wait.
     std::string dump_tasks();
 
 private:
+    friend class runtime_group;
+    void run(task<> main, std::atomic<std::size_t>& still_running);
     time_point read_clock() noexcept override { return io_->now(); }
     void turn() noexcept;
 
     std::unique_ptr<driver> io_;
+    inbox mail_;
+    runtime* const alone_[1] = {this};
+    std::span<runtime* const> group_{alone_};
+    std::size_t index_ = 0;
+    bool lingering_ = false;  // has ended, and waits for the others of its group
     log_sink errors_;
     log_sink output_;
     report_log reports_;
     event drain_;
     event hangup_;
+    event over_;  // set when its group comes to its end
+    notice drain_asked_;
+    notice hangup_asked_;
+    notice over_asked_;
+    notice stop_asked_;
     scope root_{scope::root_tag{}};
+    std::unique_ptr<internal::offload_pool> offloading_;
 };
 
 }  // namespace whence::inline v0
