@@ -54,6 +54,11 @@ void leak_check::nothing_left() const
 {
     CHECK(frames_in_use().frames == frames_.frames);
     CHECK(frames_in_use().bytes == frames_.bytes);
+    descriptors_closed();
+}
+
+void leak_check::descriptors_closed() const
+{
     CHECK(open_descriptors() == descriptors_);
 }
 

@@ -3,7 +3,7 @@
 #include <whence/net/connect.hpp>
 #include <whence/net/listener.hpp>
 #include <whence/runtime/fault_driver.hpp>
-#include <whence/runtime/runtime.hpp>
+#include <whence/runtime/runtime_group.hpp>
 
 #include <condition_variable>
 #include <mutex>
@@ -35,6 +35,7 @@ public:
     leak_check();
     void pool_is_whole(whence::buffer_pool& pool) const;
     void nothing_left() const;
+    void descriptors_closed() const;
 
 private:
     whence::frame_usage frames_;
@@ -53,6 +54,22 @@ void run_here(Body body, const whence::driver_options& options = {})
         leaks.pool_is_whole(here.io().buffers());
     }
     leaks.nothing_left();
+}
+
+/// Runs a coroutine made by `body` in the first of several runtimes, bounded in time; pools and
+/// descriptors are whole at the end. Frames are counted by thread, and may end in another's count.
+template <class Body>
+void run_in_group(whence::u32 threads, Body body)
+{
+    const leak_check leaks;
+    {
+        whence::runtime_group group{{.threads = threads}};
+        watchdog bounded{*group.runtimes()[0]};
+        group.run(body());
+        for (whence::runtime* const each : group.runtimes())
+            leaks.pool_is_whole(each->io().buffers());
+    }
+    leaks.descriptors_closed();
 }
 
 /// Runs `body` again and again, with the 1st, 2nd, ... operation meeting a fault, until one run has

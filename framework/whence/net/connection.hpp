@@ -110,6 +110,14 @@ public:
     /// limits: once: a second header is payload.
     void set_header(const proxy_protocol::header_view& header);
 
+    /// Goes on in another runtime, whose transport this is; called there.
+    /// limits: before anything was received or written.
+    void move_to(transport& via) noexcept
+    {
+        expects(queue_.empty() && !reading_ && !writing_, "a connection moves before it is used");
+        via_ = &via;
+    }
+
     /// When the connection was made; deadlines on its first bytes run from here.
     time_point made_at() const noexcept { return made_at_; }
     int native_handle() const noexcept { return fd_; }

@@ -2,13 +2,17 @@
 
 #include <whence/coro/deadline.hpp>
 #include <whence/net/report.hpp>
-#include <whence/runtime/runtime.hpp>
+#include <whence/net/seat.hpp>
+#include <whence/runtime/invoke_on.hpp>
 
 #include <utility>
 
 namespace whence::inline v0 {
 
 namespace {
+
+using internal::seat;
+using internal::server_plan;
 
 // After a failed accept (no descriptor left, no memory) the next try waits for some to come free.
 constexpr nanoseconds accept_pause = 100ms;
@@ -21,30 +25,47 @@ bool peer_has_gone(const std::error_code& error) noexcept
            error == std::errc::not_connected;
 }
 
-/// Is one serve() call.
-class server {
+/// Is the part of one serve() that lives in one runtime.
+class server final : seat::taker {
 public:
-    server(std::unique_ptr<const application> app, serve_options options)
-        : app_(std::move(app)), options_(options)
-    {}
+    server(server_plan& plan, seat& here) noexcept : plan_(plan), here_(here)
+    {
+        here_.occupy(*this);
+    }
 
-    task<> accept_from(listener& from);
+    /// Accepts until the event is set, or the strand stopped; then closes the listeners.
+    task<> accept_until(event& end, std::vector<listener>& listeners);
     /// Ends what is at a gate now, and the sessions by drain_time_max.
     task<> drain();
 
 private:
+    task<> accept_from(listener& from);
+    bool admit(const listener& from, result<connection> accepted) noexcept;
+    void take(connection given) noexcept override;
     internal::spawned session(connection conn);
     task<bool> through_gates(connection& conn);
-    bool take(const listener& from, result<connection> accepted) noexcept;
     void end_badly(connection& conn) noexcept;
     void refuse(connection& conn, const verdict& why) noexcept;
     task<> cut_short();
 
-    std::unique_ptr<const application> app_;
-    serve_options options_;
+    server_plan& plan_;
+    seat& here_;
     scope handshakes_;
     scope sessions_;
 };
+
+task<> server::accept_until(event& end, std::vector<listener>& listeners)
+{
+    scope accepting;
+    for (listener& from : listeners)
+        accepting.spawn(accept_from(from));
+    // Cancelled: the same end, without waiting for anybody.
+    auto waiting = as_result(end.wait());
+    co_await waiting;
+    accepting.stop();
+    co_await accepting.join();
+    listeners.clear();
+}
 
 task<> server::accept_from(listener& from)
 {
@@ -53,36 +74,52 @@ task<> server::accept_from(listener& from)
         result<connection> accepted = co_await accepting;
         if (!accepted && accepted.error() == std::errc::operation_canceled)
             co_return;
-        const bool taken = take(from, std::move(accepted));
-        if (!taken)
+        const bool admitted = admit(from, std::move(accepted));
+        if (!admitted)
             co_await sleep_for(accept_pause);
     }
 }
 
-/// Starts a session, or refuses one too many. False: there is no descriptor or memory for it.
-bool server::take(const listener& from, result<connection> accepted) noexcept
+/// Gives a connection to one of the runtimes, or refuses one too many. False: there is no
+/// descriptor or memory for it.
+bool server::admit(const listener& from, result<connection> accepted) noexcept
 {
+    if (!accepted && peer_has_gone(accepted.error()))
+        return true;
+    if (!accepted) {
+        report_accept_failure(from.local(), accepted.error());
+        return false;
+    }
+    if (plan_.handshakes.fetch_add(1, std::memory_order_relaxed) >= plan_.options.handshakes_max) {
+        plan_.handshakes.fetch_sub(1, std::memory_order_relaxed);
+        refuse(*accepted, verdict::refuse("too_many_handshakes"));
+        return true;
+    }
+    seat& to = plan_.options.spread == spread::balanced ? plan_.idlest() : here_;
     try {
-        if (!accepted && peer_has_gone(accepted.error()))
-            return true;
-        if (!accepted) {
-            report_accept_failure(from.local(), accepted.error());
-            return false;
-        }
-        if (handshakes_.size() < options_.handshakes_max)
-            handshakes_.spawn(session(std::move(*accepted)));
-        else
-            refuse(*accepted, verdict::refuse("too_many_handshakes"));
+        to.give(std::move(*accepted));
         return true;
     } catch (const std::bad_alloc&) {
+        plan_.handshakes.fetch_sub(1, std::memory_order_relaxed);
         return false;
+    }
+}
+
+/// Starts a session; without memory it is a connection less.
+void server::take(connection given) noexcept
+{
+    try {
+        handshakes_.spawn(session(std::move(given)));
+    } catch (const std::bad_alloc&) {
+        plan_.handshakes.fetch_sub(1, std::memory_order_relaxed);
+        here_.leave();
     }
 }
 
 /// Has a frame of its own, so that the session's is not larger by it for as long as it lives.
 task<bool> server::through_gates(connection& conn)
 {
-    for (const gate_reference& gate : app_->gates()) {
+    for (const gate_reference& gate : plan_.app->gates()) {
         const verdict answer = co_await gate(conn);
         if (!answer.passed()) {
             refuse(conn, answer);
@@ -94,16 +131,23 @@ task<bool> server::through_gates(connection& conn)
 
 internal::spawned server::session(connection conn)
 {
+    bool passed = false;
     try {
-        const bool passed = co_await through_gates(conn);
-        if (!passed)
-            co_return;
-        sessions_.adopt(*internal::ctx.current);
-        co_await app_->session(conn);
-        conn.close();
+        passed = co_await through_gates(conn);
     } catch (...) {
         end_badly(conn);
     }
+    plan_.handshakes.fetch_sub(1, std::memory_order_relaxed);
+    if (passed) {
+        try {
+            sessions_.adopt(*internal::ctx.current);
+            co_await plan_.app->session(conn);
+            conn.close();
+        } catch (...) {
+            end_badly(conn);
+        }
+    }
+    here_.leave();
 }
 
 /// Deals with the exception that ended a session: it concerns this connection only.
@@ -147,9 +191,22 @@ task<> server::drain()
 /// Cancels the sessions that outlast the drain, and reports where they wait.
 task<> server::cut_short()
 {
-    co_await sleep_for(options_.drain_time_max);
+    co_await sleep_for(plan_.options.drain_time_max);
     report_cut_drain(sessions_);
     sessions_.stop();
+}
+
+/// Serves in a runtime what it is given and what its own listeners accept, until it is told to end.
+task<> serve_here(server_plan& plan, seat& here, std::vector<listener>& listeners)
+{
+    server self{plan, here};
+    co_await self.accept_until(here.end(), listeners);
+    {
+        // Also when it was cancelled: until then, a connection may be on its way here.
+        shield to_the_end{nanoseconds::max()};
+        co_await here.end().wait();
+    }
+    co_await self.drain();
 }
 
 }  // namespace
@@ -157,17 +214,23 @@ task<> server::cut_short()
 task<> serve(std::vector<listener> listeners, std::unique_ptr<const application> app,
              serve_options options)
 {
-    server self{std::move(app), options};
-    scope accepting;
-    for (listener& from : listeners)
-        accepting.spawn(self.accept_from(from));
-    // Cancelled: the same end, without waiting for anybody.
-    auto drain = as_result(runtime::current().drain().wait());
-    co_await drain;
-    accepting.stop();
-    co_await accepting.join();
-    listeners.clear();
+    runtime& home = runtime::current();
+    server_plan plan{std::move(app), options, home.group()};
+    std::vector<std::vector<listener>> listeners_of(plan.seats.size());
+    server self{plan, plan.seats[home.index()]};
+    scope elsewhere;
+    for (std::size_t i = 0; i < plan.seats.size(); ++i) {
+        if (i == home.index())
+            continue;
+        elsewhere.spawn(invoke_on(*home.group()[i], [&plan, &of = listeners_of[i], i] {
+            return serve_here(plan, plan.seats[i], of);
+        }));
+    }
+    co_await self.accept_until(home.drain(), listeners);
+    for (seat& each : plan.seats)
+        each.tell_to_end();
     co_await self.drain();
+    co_await elsewhere.join();
 }
 
 }  // namespace whence::inline v0

@@ -87,6 +87,7 @@ void runtime_group::dismiss() noexcept
 {
     if (!running_)
         start_.count_down();
+    leave_.count_down();
     for (std::thread& thread : threads_)
         thread.join();
     if (!options_.pin)
@@ -158,7 +159,8 @@ void runtime_group::work(std::size_t index) noexcept
         failed();
     }
     // Until all have ended, one may still want to wake another.
-    ended_.arrive_and_wait();
+    ended_.count_down();
+    leave_.wait();
 }
 
 /// Lets the others end when the main task has.

@@ -11,8 +11,8 @@ namespace whence::inline v0 {
 
 /// Sizes a program's runtimes.
 struct runtime_options {
-    u32 threads = 1;        // runtimes, one thread each; 0: as many as the process may use CPUs
-    bool pin = false;       // each thread stays on a CPU of its own
+    u32 threads = 1;          // runtimes, one thread each; 0: as many as the process may use CPUs
+    bool pin = false;         // each thread stays on a CPU of its own
     u32 offload_threads = 2;  // for offload(); started when first used
     std::function<std::unique_ptr<driver>()> open_driver = [] { return open_uring_driver(); };
 };
@@ -30,7 +30,8 @@ public:
     runtime_group& operator=(const runtime_group&) = delete;
     ~runtime_group();
 
-    /// Runs `main` in the first runtime, and all that it leaves in any root(), to the end.
+    /// Runs `main` in the first runtime, and all that it leaves in any root(), to the end. The
+    /// runtimes stay until the group goes.
     /// limits: once.
     /// errors: rethrows what `main` threw, else what was left in a root did.
     void run(task<> main);
@@ -54,6 +55,7 @@ private:
     std::latch opened_;
     std::latch start_{1};
     std::latch ended_;
+    std::latch leave_{1};
     std::unique_ptr<runtime> first_;
     std::vector<std::thread> threads_;
 };

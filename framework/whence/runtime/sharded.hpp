@@ -7,8 +7,8 @@
 namespace whence::inline v0 {
 
 /// Holds one T for each runtime of the group, so that what counts or caches needs no lock.
-/// shape: all are made and destroyed by the strand that owns this; each is used by its runtime only.
-/// limits: destroyed when no call is under way, in any runtime.
+/// shape: all are made and destroyed by the strand that owns this; each is used by its runtime
+/// only. limits: destroyed when no call is under way, in any runtime.
 template <class T>
 class sharded {
 public:

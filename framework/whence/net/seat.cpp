@@ -1,0 +1,67 @@
+#include <whence/net/seat.hpp>
+
+namespace whence::inline v0::internal {
+
+seat::seat(runtime& home) noexcept
+    : home_(home),
+      arrived_(home.mail(), [](void* self) noexcept { static_cast<seat*>(self)->take_given(); },
+               this),
+      told_to_end_(home.mail(), [](void* end) noexcept { static_cast<event*>(end)->set(); }, &end_)
+{}
+
+void seat::give(connection one)
+{
+    if (&home_ == &runtime::current()) {
+        load_.fetch_add(1, std::memory_order_relaxed);
+        taker_->take(std::move(one));
+        return;
+    }
+    {
+        const std::lock_guard guard{lock_};
+        given_.push_back(std::move(one));
+    }
+    load_.fetch_add(1, std::memory_order_relaxed);
+    arrived_.raise();
+}
+
+void seat::occupy(taker& by) noexcept
+{
+    taker_ = &by;
+    take_given();
+}
+
+void seat::take_given() noexcept
+{
+    if (!taker_)
+        return;
+    std::vector<connection> given;
+    {
+        const std::lock_guard guard{lock_};
+        given.swap(given_);
+    }
+    for (connection& one : given) {
+        one.move_to(home_.io());
+        taker_->take(std::move(one));
+    }
+}
+
+server_plan::server_plan(std::unique_ptr<const application> serves, serve_options with,
+                         std::span<runtime* const> group)
+    : app(std::move(serves)), options(with)
+{
+    for (runtime* const each : group)
+        seats.emplace_back(*each);
+}
+
+seat& server_plan::idlest() noexcept
+{
+    std::size_t best = next++ % seats.size();
+    for (std::size_t i = 1; i < seats.size(); ++i) {
+        const std::size_t at = (next - 1 + i) % seats.size();
+        if (seats[at].load() < seats[best].load())
+            best = at;
+    }
+    return seats[best];
+}
+
+}  // namespace whence::inline v0::internal

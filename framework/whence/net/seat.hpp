@@ -1,0 +1,70 @@
+#pragma once
+
+// Not a public header: how serve() reaches the runtimes of its group.
+
+#include <whence/net/serve.hpp>
+#include <whence/runtime/runtime.hpp>
+
+#include <atomic>
+#include <deque>
+#include <mutex>
+
+namespace whence::inline v0::internal {
+
+/// Is a runtime's place in a server: what other threads may touch.
+class seat {
+public:
+    /// Is who serves there.
+    class taker {
+    public:
+        virtual void take(connection given) noexcept = 0;
+
+    protected:
+        ~taker() = default;
+    };
+
+    explicit seat(runtime& home) noexcept;
+
+    /// From any thread: gives it a connection, which is counted from now on.
+    /// errors: std::bad_alloc; the connection is closed.
+    void give(connection one);
+    /// From any thread: the last thing that it is told.
+    void tell_to_end() noexcept { told_to_end_.raise(); }
+    /// From any thread: counts the connections, those on their way among them.
+    u32 load() const noexcept { return load_.load(std::memory_order_relaxed); }
+
+    /// Takes the seat; what was given before is taken now.
+    void occupy(taker& by) noexcept;
+    /// Counts a connection that has ended.
+    void leave() noexcept { load_.fetch_sub(1, std::memory_order_relaxed); }
+    event& end() noexcept { return end_; }
+
+private:
+    void take_given() noexcept;
+
+    runtime& home_;
+    taker* taker_ = nullptr;
+    event end_;
+    std::atomic<u32> load_{0};
+    std::mutex lock_;
+    std::vector<connection> given_;  // by other threads; guarded by lock_
+    notice arrived_;
+    notice told_to_end_;
+};
+
+/// Is what all runtimes of one serve() share.
+struct server_plan {
+    server_plan(std::unique_ptr<const application> serves, serve_options with,
+                std::span<runtime* const> group);
+
+    /// Finds the seat with the fewest connections. limits: one thread.
+    seat& idlest() noexcept;
+
+    std::unique_ptr<const application> app;
+    serve_options options;
+    std::atomic<u32> handshakes{0};  // connections at their gates, in all runtimes
+    std::deque<seat> seats;          // in the group's order
+    std::size_t next = 0;            // where the search for the idlest starts: ties go round
+};
+
+}  // namespace whence::inline v0::internal
