@@ -56,6 +56,14 @@ int file_of(const std::string& text)
     return fd;
 }
 
+std::string joined(const std::vector<std::string>& lines)
+{
+    std::string text;
+    for (const std::string& line : lines)
+        text += line + '\n';
+    return text;
+}
+
 /// In the child, between fork and exec: only calls that are safe there.
 void become(int fd, int target) noexcept
 {
@@ -251,12 +259,14 @@ std::vector<std::string> process::error_lines() const
     return errors_.lines;
 }
 
+std::string process::output_text() const
+{
+    return joined(output_lines());
+}
+
 std::string process::errors_text() const
 {
-    std::string text;
-    for (const std::string& line : error_lines())
-        text += line + '\n';
-    return text;
+    return joined(error_lines());
 }
 
 void process::end_reading()

@@ -63,6 +63,7 @@ public:
     /// All lines up to now.
     std::vector<std::string> output_lines() const;
     std::vector<std::string> error_lines() const;
+    std::string output_text() const;
     std::string errors_text() const;
 
     /// Closes our ends of its stdout and stderr, as a reader that died would.
