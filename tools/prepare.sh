@@ -6,7 +6,7 @@
 # Needs from ./dev: $root, $assume_yes, say, die.
 
 common_packages=(ca-certificates ccache cmake curl git haproxy libcli11-dev libnginx-mod-stream ninja-build
-    openssl python3 valgrind)
+    openssl python3 valgrind hitch stunnel4 swaks varnish)
 newer_packages=(catch2 libasio-dev liburing-dev nlohmann-json3-dev)
 
 # Debian 12 only: package/suite, the oldest version that serves, and a file that must be there afterwards.
@@ -42,7 +42,7 @@ Ubuntu 24.04 and newer. Here ./dev uses what it finds (--no-prepare leaves this 
   cmake 3.25, ninja, python3, git; clang 16 (19 recommended) or g++ 13;
   liburing 2.5, Asio 1.28, Catch2 3.4, nlohmann/json 3.11, CLI11 2.1;
   for tests, demo and checks: haproxy, nginx with its stream module, curl, openssl, valgrind,
-  clang-format 19, clang-tidy 19; ccache when present."
+  hitch, stunnel, swaks, varnish; clang-format 19, clang-tidy 19; ccache when present."
         ;;
     esac
 }
@@ -94,7 +94,7 @@ as_root()
     fi
 }
 
-# haproxy and nginx start a daemon when they are installed. While we install, policy-rc.d says no; a
+# haproxy, nginx and others start a daemon when they are installed. While we install, policy-rc.d says no; a
 # policy that somebody else put there stays. One that we left behind (kill -9) is recognised by its text.
 policy_file=/usr/sbin/policy-rc.d
 policy_text='# written by whence/dev for the time of one installation'
@@ -121,12 +121,14 @@ allow_service_starts()
 # Installed for tests only, so they shall not start with the machine either.
 keep_services_off()
 {
-    local unit
+    local pair package unit
     command -v systemctl >/dev/null || return 0
-    for unit in haproxy nginx; do
-        if [[ " $* " == *" $unit "* || " $* " == *" $unit-core "* ]]; then
-            as_root systemctl disable "$unit.service" >/dev/null 2>&1 &&
-                say "The service $unit is installed, but neither started nor enabled."
+    for pair in haproxy/haproxy.service nginx/nginx.service hitch/hitch.service \
+        stunnel4/stunnel.target varnish/varnish.service varnish/varnishncsa.service; do
+        package=${pair%/*} unit=${pair#*/}
+        if [[ " $* " == *" $package "* || " $* " == *" $package-core "* ]]; then
+            as_root systemctl disable "$unit" >/dev/null 2>&1 &&
+                say "The service ${unit%.*} is installed, but neither started nor enabled."
         fi
     done
     return 0

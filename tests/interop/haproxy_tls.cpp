@@ -1,10 +1,8 @@
-#include "interop/proxies.hpp"
+#include "interop/tls.hpp"
 
 #include <catch2/catch_test_macros.hpp>
 
 #include <cstdint>
-#include <fstream>
-#include <map>
 #include <sstream>
 
 using namespace support;
@@ -12,67 +10,9 @@ using nlohmann::json;
 
 namespace {
 
-/// Certificates made for one run: a server's (EC P-256), and a client's that signs itself.
-class certificates {
-public:
-    certificates()
-    {
-        make("server", "/CN=front.example");
-        make("client", "/CN=A client");
-    }
-
-    std::string pem(const std::string& who) const { return folder_ / (who + ".pem"); }
-
-private:
-    void make(const std::string& who, const std::string& subject) const
-    {
-        output_of({find_program("openssl", "openssl"), "req", "-x509", "-newkey", "ec", "-pkeyopt",
-                   "ec_paramgen_curve:prime256v1", "-sha256", "-nodes", "-days", "2", "-subj",
-                   subject, "-keyout", pem(who), "-out", folder_ / "certificate"});
-        std::ifstream certificate{folder_ / "certificate"};
-        std::ofstream{pem(who), std::ios::app} << certificate.rdbuf();
-    }
-
-    temporary_directory folder_;
-};
-
-std::string bytes_of(const std::string& hex)
-{
-    std::string bytes;
-    for (std::size_t i = 0; i < hex.size(); i += 2)
-        bytes += static_cast<char>(std::stoi(hex.substr(i, 2), nullptr, 16));
-    return bytes;
-}
-
-/// The value of the only TLV of a type.
-std::string value_of(const json& answer, int type)
-{
-    std::optional<std::string> found;
-    for (const json& tlv : answer.at("tlvs")) {
-        if (tlv.at("type") == type) {
-            CHECK_FALSE(found);
-            found = bytes_of(tlv.at("hex"));
-        }
-    }
-    return found.value_or("(absent)");
-}
-
 std::string type_and_size(int type, std::size_t size)
 {
     return {static_cast<char>(type), static_cast<char>(size >> 8), static_cast<char>(size & 255)};
-}
-
-/// The entries inside of the SSL TLV, behind its five bytes.
-std::map<int, std::string> inside(const std::string& ssl)
-{
-    std::map<int, std::string> entries;
-    for (std::size_t at = 5; at + 3 <= ssl.size();) {
-        const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(ssl.at(at + i)); };
-        const std::size_t size = byte(1) * 256u + byte(2);
-        entries[byte(0)] = ssl.substr(at + 3, size);
-        at += 3 + size;
-    }
-    return entries;
 }
 
 /// CRC32C bit by bit: nothing that it shares with the code under test.
@@ -147,24 +87,15 @@ TEST_CASE("HAProxy's TLVs say what is true of a TLS client", "[interop][haproxy]
     for (const tls_case& one : cases) {
         for (const bool with_certificate : {false, true}) {
             CAPTURE(one.version, with_certificate);
-            std::vector<std::string> command{find_program("openssl", "openssl"),
-                                             "s_client",
-                                             "-quiet",
-                                             "-connect",
-                                             proxy.address(),
-                                             "-servername",
-                                             "play.example.org",
-                                             "-alpn",
-                                             "http/1.1"};
-            command.insert(command.end(), one.words.begin(), one.words.end());
+            std::vector<std::string> words = one.words;
             if (with_certificate)
-                command.insert(command.end(),
-                               {"-cert", made.pem("client"), "-key", made.pem("client")});
-            process s_client{command, {.input = "hello through TLS\n"}};
-            const auto line = s_client.wait_for_output(holds({"\"client\":"}));
-            INFO(s_client.errors_text());
+                words.insert(words.end(),
+                             {"-cert", made.pem("client"), "-key", made.pem("client")});
+            process through{s_client(proxy.address(), words), {.input = "hello through TLS\n"}};
+            const auto line = through.wait_for_output(holds({"\"client\":"}));
+            INFO(through.errors_text());
             REQUIRE(line);
-            CHECK(s_client.wait_for_output(holds({"hello through TLS"})));
+            CHECK(through.wait_for_output(holds({"hello through TLS"})));
 
             const json answer = json::parse(*line);
             const auto who = answer.at("client").get<std::string>();

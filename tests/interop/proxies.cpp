@@ -41,15 +41,6 @@ stream {
 }
 )";
 
-std::string filled(std::string text, const std::vector<std::pair<std::string, std::string>>& with)
-{
-    for (const auto& [name, value] : with) {
-        const std::string mark = '{' + name + '}';
-        text.replace(text.find(mark), mark.size(), value);
-    }
-    return text;
-}
-
 /// Debian has the stream module in a file of its own; other builds have it inside.
 std::string load_stream_module()
 {
@@ -76,6 +67,15 @@ std::vector<std::string> fields(const std::string& line)
 }
 
 }  // namespace
+
+std::string filled(std::string text, const std::vector<std::pair<std::string, std::string>>& with)
+{
+    for (const auto& [name, value] : with) {
+        const std::string mark = '{' + name + '}';
+        text.replace(text.find(mark), mark.size(), value);
+    }
+    return text;
+}
 
 haproxy::haproxy(const options& how) : at_(listen_at(how.host))
 {

@@ -4,6 +4,7 @@
 
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace support {
@@ -55,6 +56,9 @@ private:
 
 /// Connects, trying again while nobody listens there yet.
 client connect_when_ready(const std::string& address, const client_options& options = {});
+
+/// Replaces the first of each {name} in a text.
+std::string filled(std::string text, const std::vector<std::pair<std::string, std::string>>& with);
 
 /// Runs a command to its end; throws with its stderr when it fails.
 std::vector<std::string> output_of(const std::vector<std::string>& command);

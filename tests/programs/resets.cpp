@@ -6,22 +6,10 @@
 
 using namespace support;
 using nlohmann::json;
-using steady = std::chrono::steady_clock;
 
 namespace {
 
 constexpr int rounds = 50;
-
-/// Waits until the program has as many descriptors open as wanted; gives what it last had.
-std::size_t settle_at(whoami_server& server, std::size_t wanted)
-{
-    const auto until = steady::now() + milliseconds{5'000};
-    std::size_t open = server.program().open_descriptors();
-    while (open != wanted && steady::now() < until &&
-           !server.program().wait_for_exit(milliseconds{5}))
-        open = server.program().open_descriptors();
-    return open;
-}
 
 /// Resets at each phase of a connection in turn.
 void reset_everywhere(const std::string& address, client_options options = {})
@@ -111,5 +99,5 @@ TEST_CASE("no connection leaves a descriptor behind", "[resets]")
         silent.emplace_back(server.address());
     for (client& one : silent)
         CHECK(one.read_to_end().refused());
-    CHECK(settle_at(server, before) == before);
+    CHECK(server.program().wait_for_descriptors(before) == before);
 }

@@ -10,9 +10,10 @@ using nlohmann::json;
 
 namespace {
 
-std::vector<std::string> command_of(const std::vector<std::string>& options)
+std::vector<std::string> command_of(const std::string& example,
+                                    const std::vector<std::string>& options)
 {
-    std::vector<std::string> command{WHENCE_WHOAMI};
+    std::vector<std::string> command{example};
     if (std::find(options.begin(), options.end(), "--listen") == options.end())
         command.insert(command.end(), {"--listen", "127.0.0.1:0"});
     command.insert(command.end(), options.begin(), options.end());
@@ -21,8 +22,9 @@ std::vector<std::string> command_of(const std::vector<std::string>& options)
 
 }  // namespace
 
-whoami_server::whoami_server(std::vector<std::string> options, const process_options& streams)
-    : program_(command_of(options), streams)
+whoami_server::whoami_server(std::vector<std::string> options, const process_options& streams,
+                             const std::string& example)
+    : program_(command_of(example, options), streams)
 {
     const auto named = std::count(options.begin(), options.end(), "--listen");
     const std::size_t wanted = std::max<std::size_t>(1, static_cast<std::size_t>(named));
@@ -33,7 +35,7 @@ whoami_server::whoami_server(std::vector<std::string> options, const process_opt
         return addresses_.size() == wanted;
     };
     if (!program_.wait_for_output(is_last))
-        throw std::runtime_error("whoami did not start: " + program_.errors_text());
+        throw std::runtime_error(example + " did not start: " + program_.errors_text());
 }
 
 std::string whoami_server::refusal_of(const std::string& who, milliseconds time_max)

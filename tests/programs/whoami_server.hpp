@@ -9,10 +9,12 @@
 
 namespace support {
 
-/// Runs the example whoami until the object goes. Listens at 127.0.0.1:0 unless told otherwise.
+/// Runs the example whoami, or another with its options, until the object goes. Listens at
+/// 127.0.0.1:0 unless told otherwise.
 class whoami_server {
 public:
-    explicit whoami_server(std::vector<std::string> options, const process_options& streams = {});
+    explicit whoami_server(std::vector<std::string> options, const process_options& streams = {},
+                           const std::string& example = WHENCE_WHOAMI);
 
     /// Where it listens, "127.0.0.1:40112"; in the order of --listen.
     const std::string& address(std::size_t which = 0) const { return addresses_.at(which); }

@@ -6,6 +6,8 @@
 #include <csignal>
 #include <cstdlib>
 #include <fstream>
+#include <iterator>
+#include <sstream>
 #include <stdexcept>
 #include <system_error>
 
@@ -54,6 +56,14 @@ int file_of(const std::string& text)
         lseek(fd, 0, SEEK_SET) != 0)
         fail("stdin of a child");
     return fd;
+}
+
+std::string joined(const std::vector<std::string>& lines)
+{
+    std::string text;
+    for (const std::string& line : lines)
+        text += line + '\n';
+    return text;
 }
 
 /// In the child, between fork and exec: only calls that are safe there.
@@ -251,12 +261,14 @@ std::vector<std::string> process::error_lines() const
     return errors_.lines;
 }
 
+std::string process::output_text() const
+{
+    return joined(output_lines());
+}
+
 std::string process::errors_text() const
 {
-    std::string text;
-    for (const std::string& line : error_lines())
-        text += line + '\n';
-    return text;
+    return joined(error_lines());
 }
 
 void process::end_reading()
@@ -278,6 +290,31 @@ std::size_t process::open_descriptors() const
 {
     const std::filesystem::directory_iterator all{"/proc/" + std::to_string(pid_) + "/fd"};
     return static_cast<std::size_t>(std::distance(begin(all), end(all)));
+}
+
+std::size_t process::wait_for_descriptors(std::size_t wanted, milliseconds time_max)
+{
+    const auto until = steady::now() + time_max;
+    std::size_t open = open_descriptors();
+    while (open != wanted && steady::now() < until && !wait_for_exit(milliseconds{5}))
+        open = open_descriptors();
+    return open;
+}
+
+milliseconds process::cpu_time() const
+{
+    std::ifstream file{"/proc/" + std::to_string(pid_) + "/stat"};
+    std::string text{std::istreambuf_iterator<char>{file}, {}};
+    // Behind the name, which may hold anything: state, ten fields, user and system time in ticks.
+    std::istringstream fields{text.substr(text.rfind(')') + 1)};
+    std::string skipped;
+    for (int i = 0; i < 11; ++i)
+        fields >> skipped;
+    long user = 0;
+    long system = 0;
+    if (!(fields >> user >> system))
+        throw std::runtime_error("no processor time of process " + std::to_string(pid_));
+    return milliseconds{(user + system) * 1'000 / ::sysconf(_SC_CLK_TCK)};
 }
 
 process::line_check holds(std::vector<std::string> parts)

@@ -63,6 +63,7 @@ public:
     /// All lines up to now.
     std::vector<std::string> output_lines() const;
     std::vector<std::string> error_lines() const;
+    std::string output_text() const;
     std::string errors_text() const;
 
     /// Closes our ends of its stdout and stderr, as a reader that died would.
@@ -70,6 +71,10 @@ public:
 
     /// Counts the descriptors that it has open.
     std::size_t open_descriptors() const;
+    /// Waits until it has as many open as wanted; gives what it last had.
+    std::size_t wait_for_descriptors(std::size_t wanted, milliseconds time_max = step_time_max);
+    /// The processor time that it has used so far.
+    milliseconds cpu_time() const;
 
 private:
     struct stream {
