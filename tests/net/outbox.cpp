@@ -9,6 +9,7 @@
 
 #include <stdexcept>
 #include <string>
+#include <vector>
 
 using namespace whence;
 using support::connect_pair;
@@ -140,6 +141,33 @@ TEST_CASE("what is pushed while a write is under way goes out in the next", "[ou
         const std::string all = co_await receive_all(pair.client);
         CHECK(all == "one two three");
         CHECK(counted.writes == 2);
+    });
+}
+
+TEST_CASE("flush() ends when all that was pushed before it is written", "[outbox]")
+{
+    run_here([]() -> task<> {
+        // More than the kernel takes for a peer that does not read.
+        constexpr std::size_t large = 20'000'000;
+        const auto session = [](outbox& out, connected_pair& pair) -> task<> {
+            std::vector<std::byte> into(large);
+            bool flushed = false;
+            out.try_push(message('a', large));
+            co_await settle();
+            out.try_push(message('b', large));
+            scope flusher;
+            flusher.spawn([](outbox& from, bool& ended) -> task<> {
+                ended = co_await from.flush();
+            }(out, flushed));
+            co_await pair.client.read_exact(into);
+            co_await settle();
+            CHECK(out.counters().writes == 2);
+            CHECK_FALSE(flushed);
+            co_await pair.client.read_exact(into);
+            co_await flusher.join();
+            CHECK(flushed);
+        };
+        co_await in_session({.bytes_max = 2 * large}, session);
     });
 }
 
@@ -285,9 +313,8 @@ TEST_CASE("drop_oldest keeps the newest messages, whole, and what is being sent"
             }(pair.client, filler - 50'000));
             co_await reader.join();
         };
-        co_await with_outbox(pair.server,
-                             {.bytes_max = 100'000, .when_full = outbox_policy::drop_oldest},
-                             session);
+        co_await with_outbox(
+            pair.server, {.bytes_max = 100'000, .when_full = outbox_policy::drop_oldest}, session);
         // The filler, a, b, and c to w.
         CHECK(counted.dropped == 3 + 21);
         CHECK(counted.bytes_high == 100'000);
@@ -422,9 +449,8 @@ TEST_CASE("an outbox may go before those that waited in it have run on", "[outbo
             others.spawn([](outbox& to, push_outcome& seen) -> task<> {
                 seen = co_await to.push(message('x', 50'000));
             }(out, pushed));
-            others.spawn([](outbox& to, bool& seen) -> task<> {
-                seen = co_await to.flush();
-            }(out, sent));
+            others.spawn(
+                [](outbox& to, bool& seen) -> task<> { seen = co_await to.flush(); }(out, sent));
             co_await settle();
             throw std::runtime_error("gone");
         };

