@@ -36,6 +36,19 @@ void operator delete(void* block, std::size_t) noexcept
 {
     std::free(block);
 }
+// AddressSanitizer's arrays do not go through operator new.
+void* operator new[](std::size_t size)
+{
+    return operator new(size);
+}
+void operator delete[](void* block) noexcept
+{
+    std::free(block);
+}
+void operator delete[](void* block, std::size_t) noexcept
+{
+    std::free(block);
+}
 
 using namespace whence;
 using support::ask;
