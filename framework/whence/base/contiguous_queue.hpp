@@ -48,6 +48,8 @@ public:
     /// limits: there is room.
     void append(std::span<const T> more) noexcept
     {
+        if (more.empty())
+            return;  // there may be no block yet
         std::memcpy(items_.get() + end_, more.data(), more.size_bytes());
         end_ += more.size();
     }
