@@ -18,6 +18,7 @@ HERE = Path(__file__).resolve().parent
 # In this order: what is deterministic first, what wants a quiet machine last.
 BENCHMARKS = {
     "header": ["{build}/bench/header"],
+    "outbox": ["{build}/bench/outbox"],
     "primitives": ["{build}/bench/primitives"],
     "allocations": ["{build}/bench/allocations"],
     "memory": ["{build}/bench/memory"],

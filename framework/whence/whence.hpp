@@ -16,5 +16,6 @@
 #include <whence/middleware/access_log.hpp>
 #include <whence/middleware/pipeline.hpp>
 #include <whence/net/connect.hpp>
+#include <whence/net/outbox.hpp>
 #include <whence/net/serve.hpp>
 #include <whence/runtime/run.hpp>

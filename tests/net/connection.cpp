@@ -1,5 +1,6 @@
 #include <whence/net/connection.hpp>
 
+#include "support/aborts.hpp"
 #include "support/run_here.hpp"
 
 #include <whence/coro/deadline.hpp>
@@ -9,14 +10,12 @@
 #include <catch2/catch_test_macros.hpp>
 
 #include <sys/mman.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include <array>
-#include <csignal>
 #include <string>
 
 using namespace whence;
+using support::abort_message_of;
 using support::connect_pair;
 using support::run_here;
 using support::run_with_every_fault;
@@ -39,28 +38,14 @@ task<std::error_code> error_from(Awaiter awaiter)
     co_return outcome ? std::error_code{} : outcome.error();
 }
 
-/// Runs `misuse` in a child process and tells what it printed before it aborted.
+/// Gives what is printed before a coroutine made by `misuse` aborts.
 template <class Misuse>
 std::string abort_message(Misuse misuse)
 {
-    std::array<int, 2> ends{};
-    REQUIRE(pipe(ends.data()) == 0);
-    const pid_t child = fork();
-    if (child == 0) {
-        std::signal(SIGABRT, SIG_DFL);
-        dup2(ends[1], 2);
+    return abort_message_of([&misuse] {
         runtime here;
         here.run(misuse());
-        _exit(0);
-    }
-    close(ends[1]);
-    std::array<char, 1000> text{};
-    const ssize_t size = read(ends[0], text.data(), text.size());
-    close(ends[0]);
-    int status = 0;
-    waitpid(child, &status, 0);
-    CHECK(WIFSIGNALED(status));
-    return {text.data(), static_cast<std::size_t>(size > 0 ? size : 0)};
+    });
 }
 
 }  // namespace

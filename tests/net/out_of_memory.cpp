@@ -2,6 +2,8 @@
 
 #include "support/run_server.hpp"
 
+#include <whence/net/outbox.hpp>
+
 #include <catch2/catch_test_macros.hpp>
 
 #include <unistd.h>
@@ -13,11 +15,13 @@
 namespace {
 
 thread_local std::size_t fails_in = 0;  // the how-manieth allocation from now; 0: none
+thread_local std::size_t allocations = 0;
 
 }  // namespace
 
 void* operator new(std::size_t size)
 {
+    ++allocations;
     if (fails_in != 0 && --fails_in == 0)
         throw std::bad_alloc{};
     if (void* block = std::malloc(size == 0 ? 1 : size))
@@ -29,6 +33,19 @@ void operator delete(void* block) noexcept
     std::free(block);
 }
 void operator delete(void* block, std::size_t) noexcept
+{
+    std::free(block);
+}
+// AddressSanitizer's arrays do not go through operator new.
+void* operator new[](std::size_t size)
+{
+    return operator new(size);
+}
+void operator delete[](void* block) noexcept
+{
+    std::free(block);
+}
+void operator delete[](void* block, std::size_t) noexcept
 {
     std::free(block);
 }
@@ -85,4 +102,68 @@ TEST_CASE("a connection that there is no memory for costs itself alone", "[net]"
             break;
     }
     CHECK(refused > 0);
+}
+
+TEST_CASE("a settled outbox allocates nothing for a message", "[outbox]")
+{
+    for (const outbox_policy policy : {outbox_policy::wait, outbox_policy::drop_oldest}) {
+        run_here([policy]() -> task<> {
+            auto pair = co_await support::connect_pair();
+            std::size_t counted = 0;
+            auto session = [&](outbox& out) -> task<> {
+                const std::string text(100, 'x');
+                for (int round = 0; round < 200; ++round) {
+                    if (round == 100)
+                        counted = allocations;
+                    for (int i = 0; i < 20; ++i)
+                        co_await out.push(text);
+                    co_await out.flush();
+                    for (std::size_t received = 0; received < 20 * text.size();) {
+                        const chunk part = co_await pair.client.receive();
+                        received += part.size();
+                    }
+                }
+                counted = allocations - counted;
+            };
+            co_await with_outbox(pair.server, {.when_full = policy}, session);
+            CHECK(counted == 0);
+        });
+    }
+}
+
+TEST_CASE("a message that there is no memory for costs itself alone", "[outbox]")
+{
+    run_here([]() -> task<> {
+        auto pair = co_await support::connect_pair();
+        auto session = [](outbox& out) -> task<> {
+            // The bytes' block, then the one of their sizes.
+            for (const std::size_t k : {1u, 2u}) {
+                const fuse lit{k};
+                CHECK(out.try_push("lost") == push_outcome::no_memory);
+                CHECK(fuse::blown());
+            }
+            CHECK(out.counters().dropped == 2);
+            CHECK(out.bytes() == 0);
+            CHECK(out.try_push(std::string(100, 'a')) == push_outcome::queued);
+            const std::string waits(60, 'b');
+            scope pusher;
+            pusher.spawn([](outbox& to, const std::string& text) -> task<> {
+                const push_outcome pushed = co_await to.push(text);
+                CHECK(pushed == push_outcome::no_memory);
+            }(out, waits));
+            {
+                const fuse lit{1};  // its room would be the second block
+                co_await pusher.join();
+                CHECK(fuse::blown());
+            }
+            CHECK(out.try_push("c") == push_outcome::queued);
+        };
+        co_await with_outbox(pair.server, {.bytes_max = 100, .when_full = outbox_policy::wait},
+                             session);
+        pair.server.close();
+        std::string all;
+        while (auto part = co_await pair.client.receive())
+            all += part.text();
+        CHECK(all == std::string(100, 'a') + "c");
+    });
 }

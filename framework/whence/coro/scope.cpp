@@ -68,24 +68,21 @@ void internal::spawned::promise_type::unhandled_exception() noexcept
     owner->child_failed(std::current_exception());
 }
 
-namespace {
-
-internal::spawned run_task(task<> work)
+internal::spawned internal::strand_of(task<> work)
 {
     co_await work;
 }
 
-}  // namespace
-
 void scope::spawn(task<> work, std::source_location where)
 {
-    spawn(run_task(std::move(work)), where);
+    spawn(internal::strand_of(std::move(work)), where);
 }
 
 void scope::spawn(internal::spawned body, std::source_location where) noexcept
 {
-    strand& child = body.handle.promise();
-    child.waiter = body.handle;
+    const auto started = body.release();
+    strand& child = started.promise();
+    child.waiter = started;
     child.owner = this;
     child.innermost = this;
     child.stopped = stopped_;

@@ -45,7 +45,9 @@ namespace internal {
 
 /// Is what a scope spawns: a coroutine whose promise is the strand, so that a session needs one
 /// frame. Framework code only; users spawn tasks.
-class spawned {
+/// shape: owns its frame until a scope takes it over. Whoever spawns several makes all of them
+/// first: what fails for want of memory fails there, while no scope has anything to join.
+class [[nodiscard]] spawned {
 public:
     struct promise_type : strand {
         static void* operator new(std::size_t size) { return allocate_frame(size); }
@@ -71,8 +73,25 @@ public:
         void unhandled_exception() noexcept;
     };
 
-    std::coroutine_handle<promise_type> handle;
+    spawned(spawned&& other) noexcept : handle_(std::exchange(other.handle_, {})) {}
+    spawned& operator=(spawned&&) = delete;
+    ~spawned()
+    {
+        if (handle_)
+            handle_.destroy();
+    }
+
+    std::coroutine_handle<promise_type> release() noexcept { return std::exchange(handle_, {}); }
+
+private:
+    explicit spawned(std::coroutine_handle<promise_type> handle) noexcept : handle_(handle) {}
+
+    std::coroutine_handle<promise_type> handle_;
 };
+
+/// Makes a task ready to be spawned.
+/// errors: std::bad_alloc.
+spawned strand_of(task<> work);
 
 }  // namespace internal
 

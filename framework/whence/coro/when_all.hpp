@@ -13,22 +13,33 @@ namespace internal {
 template <class T>
 using value_of = std::conditional_t<std::is_void_v<T>, std::monostate, T>;
 
+/// Awaits a task, and gives std::monostate where it gives nothing.
 template <class T>
-task<value_of<T>> with_value(task<T> work)
-{
-    if constexpr (std::is_void_v<T>) {
-        co_await work;
-        co_return std::monostate{};
-    } else {
-        co_return co_await work;
+struct valued : task<T> {
+    explicit valued(task<T> work) noexcept : task<T>(std::move(work)) {}
+    value_of<T> await_resume()
+    {
+        if constexpr (std::is_void_v<T>) {
+            task<T>::await_resume();
+            return {};
+        } else {
+            return task<T>::await_resume();
+        }
     }
-}
+};
 
 template <class T, class Slot>
-task<> store(task<T> work, Slot& slot)
+spawned store(task<T> work, Slot& slot)
 {
-    auto valued = with_value(std::move(work));
-    slot.emplace(co_await valued);
+    auto named = valued<T>{std::move(work)};
+    slot.emplace(co_await named);
+}
+
+/// Spawns all or, when there is no memory for one of them, none.
+template <class... Spawned>
+void spawn_all(scope& into, Spawned... bodies) noexcept
+{
+    (into.spawn(std::move(bodies)), ...);
 }
 
 }  // namespace internal
@@ -36,13 +47,14 @@ task<> store(task<T> work, Slot& slot)
 /// Runs tasks side by side, each in a strand of its own, and waits for all.
 /// shape: a tuple of their values in order; std::monostate for a task<void>.
 /// errors: the first exception; the others are stopped and joined before it is rethrown.
+/// std::bad_alloc before anything runs, when there is no memory for all.
 template <class... T>
 task<std::tuple<internal::value_of<T>...>> when_all(task<T>... work)
 {
     std::tuple<std::optional<internal::value_of<T>>...> slots;
     scope children;
     [&]<std::size_t... I>(std::index_sequence<I...>) {
-        (children.spawn(internal::store(std::move(work), std::get<I>(slots))), ...);
+        internal::spawn_all(children, internal::store(std::move(work), std::get<I>(slots))...);
     }(std::index_sequence_for<T...>{});
     co_await children.join();
     // A child that was cancelled left its slot empty, and so was this strand.
