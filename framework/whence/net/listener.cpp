@@ -1,5 +1,6 @@
 #include <whence/net/listener.hpp>
 
+#include <whence/net/listener_socket.hpp>
 #include <whence/runtime/runtime.hpp>
 
 #include <unistd.h>
@@ -14,8 +15,8 @@ namespace whence::inline v0 {
 /// nobody has taken yet.
 class listener::acceptor final : public carrier {
 public:
-    acceptor(socket_handle socket, endpoint local) noexcept
-        : socket_(std::move(socket)), local_(std::move(local)),
+    acceptor(internal::listener_socket socket, const listen_options& options)
+        : socket_(std::move(socket)), options_(options), local_(local_of(socket_.handle.get())),
           wildcard_(!local_.is_ip() || local_.address().is_unspecified())
     {
         accepting_.self = this;
@@ -35,6 +36,7 @@ public:
     /// Ends, at once or with the accept operation's last completion.
     static void let_go(std::unique_ptr<acceptor> self) noexcept
     {
+        self->socket_.path.remove();
         if (self->accepting_.state == operation_state::idle)
             return;
         self->abandoned_ = true;
@@ -42,6 +44,8 @@ public:
     }
 
     const endpoint& local() const noexcept { return local_; }
+    int fd() const noexcept { return socket_.handle.get(); }
+    const listen_options& options() const noexcept { return options_; }
 
     std::optional<int> take() noexcept
     {
@@ -68,11 +72,8 @@ public:
     {
         expects(waiter_ == nullptr, "one strand accepts from a listener at a time");
         waiter_ = &op;
-        if (accepting_.state != operation_state::idle)
-            return;
-        accepting_.what = verb::accept_many;
-        accepting_.fd = socket_.get();
-        whence::submit(accepting_, runtime::current().io());
+        if (accepting_.state == operation_state::idle)
+            start();
     }
 
     void cancel(operation& op) noexcept override
@@ -86,12 +87,20 @@ private:
         acceptor* self = nullptr;
     };
 
+    void start() noexcept
+    {
+        accepting_.what = verb::accept_many;
+        accepting_.fd = fd();
+        whence::submit(accepting_, runtime::current().io());
+    }
+
     void on_accepted(int accepted) noexcept
     {
+        const bool over = accepting_.state == operation_state::idle;
         if (abandoned_) {
             if (accepted >= 0)
                 ::close(accepted);
-            if (accepting_.state == operation_state::idle)
+            if (over)
                 delete this;
         } else if (waiter_) {
             complete(*std::exchange(waiter_, nullptr), accepted);
@@ -111,7 +120,8 @@ private:
         }
     }
 
-    socket_handle socket_;
+    internal::listener_socket socket_;
+    listen_options options_;
     endpoint local_;
     bool wildcard_;
     bool abandoned_ = false;
@@ -131,9 +141,8 @@ listener::~listener()
 
 listener listener::bind(const endpoint& local, const listen_options& options)
 {
-    socket_handle socket = open_listening_socket(local, options);
-    endpoint bound = local_of(socket.get());
-    return listener{std::make_unique<acceptor>(std::move(socket), std::move(bound))};
+    return listener{
+        std::make_unique<acceptor>(internal::open_listener_socket(local, options), options)};
 }
 
 listener listener::bind(std::string_view local, const listen_options& options)
@@ -142,6 +151,24 @@ listener listener::bind(std::string_view local, const listen_options& options)
     if (!parsed)
         throw std::invalid_argument(parsed.error());
     return bind(*parsed, options);
+}
+
+listener listener::adopt(int fd, const listen_options& options)
+{
+    internal::adopt_listener_socket(fd, options);
+    return listener{
+        std::make_unique<acceptor>(internal::listener_socket{socket_handle{fd}, {}}, options)};
+}
+
+listener listener::clone() const
+{
+    return bind(local(),
+                internal::options_of_clone(acceptor_->fd(), local(), acceptor_->options()));
+}
+
+int listener::native_handle() const noexcept
+{
+    return acceptor_->fd();
 }
 
 const endpoint& listener::local() const noexcept
