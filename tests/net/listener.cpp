@@ -1,5 +1,6 @@
 #include <whence/net/listener.hpp>
 
+#include "support/process.hpp"
 #include "support/run_here.hpp"
 
 #include <whence/coro/deadline.hpp>
@@ -37,6 +38,18 @@ task<bool> accepts_soon(listener& from)
     auto accepting = as_result(from.accept());
     const result<connection> accepted = co_await accepting;
     co_return accepted.has_value();
+}
+
+/// Connects without the runtime: all have arrived when it returns.
+std::vector<socket_handle> connect_many(const endpoint& to, std::size_t count)
+{
+    const internal::socket_address at = internal::to_socket_address(to);
+    std::vector<socket_handle> all;
+    for (std::size_t i = 0; i < count; ++i) {
+        all.push_back(open_stream_socket(to));
+        REQUIRE(::connect(all.back().get(), at.get(), at.size) == 0);
+    }
+    return all;
 }
 
 }  // namespace
@@ -361,4 +374,56 @@ TEST_CASE("what is no listening stream socket is not adopted, and says why", "[n
     }
     for (const int end : pipe_ends)
         close(end);
+}
+
+TEST_CASE("connections that nobody takes stay with the kernel beyond a number", "[net]")
+{
+    run_here([]() -> task<> {
+        constexpr std::size_t count = 1'000;
+        support::raise_descriptor_limit();
+        listener at = listener::bind("127.0.0.1:0");
+        std::deque<connection> clients;
+        clients.push_back(co_await connect(at.local()));
+        {
+            const connection first = co_await at.accept();  // from now on it goes on by itself
+        }
+        co_await support::settle();
+        const std::size_t before = support::open_descriptors();
+        for (std::size_t i = 0; i < count; ++i)
+            clients.push_back(co_await connect(at.local()));
+        co_await support::settle();
+        const std::size_t taken = support::open_descriptors() - before - count;
+        CHECK(taken >= 256);
+        CHECK(taken < 300);
+        for (std::size_t i = 1; i <= count; ++i) {
+            const connection next = co_await at.accept();
+            REQUIRE(next.peer() == clients[i].local());
+        }
+    });
+}
+
+TEST_CASE("an accept that meets the end of the accepting starts it anew", "[net]")
+{
+    run_here([]() -> task<> {
+        listener at = listener::bind("127.0.0.1:0");
+        support::raise_descriptor_limit();
+        std::deque<connection> clients;
+        clients.push_back(co_await connect(at.local()));
+        const connection first = co_await at.accept();
+        // One burst: opened beside the runtime, so that all of it is there in one turn. Taken at
+        // once, the cancellation is still under way when the last accept() waits.
+        std::vector<socket_handle> burst = connect_many(at.local(), 400);
+        for (std::size_t i = 0; i < burst.size(); ++i) {
+            const connection next = co_await at.accept();
+            REQUIRE(next.peer() == local_of(burst[i].get()));
+        }
+        scope later;
+        later.spawn([](endpoint to) -> task<> {
+            co_await support::settle();
+            co_await connect(to);
+        }(at.local()));
+        deadline limit{10s};
+        const connection last = co_await at.accept();
+        co_await later.join();
+    });
 }

@@ -11,6 +11,15 @@
 
 namespace whence::inline v0 {
 
+namespace {
+
+// Connections that nobody has taken yet. The kernel's queue, which backlog bounds, is the better
+// place for more of them: they have no descriptor there. A burst of more than these in one turn
+// costs a cancellation and a new start.
+constexpr std::size_t arrived_max = 256;
+
+}  // namespace
+
 /// Keeps the accept operation, which lives until its last completion, and what it brought that
 /// nobody has taken yet.
 class listener::acceptor final : public carrier {
@@ -97,11 +106,15 @@ private:
     void on_accepted(int accepted) noexcept
     {
         const bool over = accepting_.state == operation_state::idle;
+        const bool paused = over && std::exchange(pausing_, false);
         if (abandoned_) {
             if (accepted >= 0)
                 ::close(accepted);
             if (over)
                 delete this;
+        } else if (accepted == -ECANCELED && paused) {
+            if (waiter_)  // it came while the accepting was on its way to an end
+                start();
         } else if (waiter_) {
             complete(*std::exchange(waiter_, nullptr), accepted);
         } else if (accepted != -ECANCELED) {  // its driver went before it: the next one starts anew
@@ -109,7 +122,8 @@ private:
         }
     }
 
-    /// Keeps it for the next accept(). Without memory there is a connection less.
+    /// Keeps it for the next accept(), and ends the accepting when that is late in coming. Without
+    /// memory there is a connection less.
     void keep(int accepted) noexcept
     {
         try {
@@ -118,6 +132,10 @@ private:
             if (accepted >= 0)
                 ::close(accepted);
         }
+        if (arrived_.size() >= arrived_max && accepting_.state == operation_state::in_flight) {
+            pausing_ = true;
+            whence::cancel(accepting_);
+        }
     }
 
     internal::listener_socket socket_;
@@ -125,6 +143,7 @@ private:
     endpoint local_;
     bool wildcard_;
     bool abandoned_ = false;
+    bool pausing_ = false;  // the accepting was cancelled because nobody took what it brought
     accept_operation accepting_;
     operation* waiter_ = nullptr;
     std::deque<int> arrived_;  // descriptors, or a minus errno that ended the accepting

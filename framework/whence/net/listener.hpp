@@ -6,7 +6,8 @@
 namespace whence::inline v0 {
 
 /// Accepts connections at one address.
-/// limits: bound anywhere; accepts in one runtime, for one strand at a time.
+/// limits: bound anywhere; accepts in one runtime, for one strand at a time. Up to 256 connections,
+/// and what comes in the same turn, wait in the program for accept(), the backlog in the kernel.
 class listener {
 public:
     /// Opens a listening socket: TCP, where port 0 takes a free one, or UNIX (see local()). A UNIX
