@@ -86,8 +86,8 @@ TEST_CASE("a UNIX listener's path is given to the owner and group that were name
     const bool root = geteuid() == 0;
     const uid_t owner = root ? 12345 : geteuid();
     const gid_t group = root ? 54321 : getegid();
-    const listener at = listener::bind("unix:" + (folder / "a"),
-                                       {.unix_owner = owner, .unix_group = group});
+    const listener at =
+        listener::bind("unix:" + (folder / "a"), {.unix_owner = owner, .unix_group = group});
     CHECK(status_of(folder / "a").st_uid == owner);
     CHECK(status_of(folder / "a").st_gid == group);
     const listener by_group = listener::bind("unix:" + (folder / "b"), {.unix_group = group});
@@ -168,8 +168,14 @@ TEST_CASE("a file that is no socket is left alone", "[unix]")
 {
     const temporary_directory folder;
     const std::string path = folder / "a";
-    SECTION("a file") { folder.write("a", "precious"); }
-    SECTION("a folder") { REQUIRE(mkdir(path.c_str(), 0700) == 0); }
+    SECTION("a file")
+    {
+        folder.write("a", "precious");
+    }
+    SECTION("a folder")
+    {
+        REQUIRE(mkdir(path.c_str(), 0700) == 0);
+    }
     SECTION("a link to a stale socket")
     {
         bind_at(folder / "b");
