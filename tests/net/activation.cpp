@@ -138,8 +138,7 @@ TEST_CASE("malformed variables of socket activation are named", "[activation]")
         {{"own", "0", nullptr}, R"(LISTEN_FDS="0": must be at least 1)"},
         {{"own", "2147483645", nullptr},
          R"(LISTEN_FDS="2147483645": "2147483645": must be at most 2147483644)"},
-        {{"own", "2147483644", nullptr},
-         R"(LISTEN_FDS="2147483644": descriptor 4 is not open)"},
+        {{"own", "2147483644", nullptr}, R"(LISTEN_FDS="2147483644": descriptor 4 is not open)"},
         {{"own", "1", "a:b"}, R"(LISTEN_FDNAMES="a:b": 2 names for 1 descriptors)"},
         {{"own", "2", "a"}, R"(LISTEN_FDNAMES="a": 1 names for 2 descriptors)"},
     };

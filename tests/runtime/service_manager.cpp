@@ -189,8 +189,7 @@ TEST_CASE("a reload is told from the first notice's beginning to the last one's 
             std::chrono::duration_cast<std::chrono::microseconds>(now().time_since_epoch());
         {
             const reload_notice first;
-            CHECK(systemd.next() ==
-                  "RELOADING=1\nMONOTONIC_USEC=" + std::to_string(time.count()));
+            CHECK(systemd.next() == "RELOADING=1\nMONOTONIC_USEC=" + std::to_string(time.count()));
             {
                 const reload_notice second;
             }

@@ -72,8 +72,7 @@ std::vector<activated_listener> take_activated_listeners(const listen_options& o
     // All of them first: what is refused below must not reach a child either.
     for (int fd = first_descriptor; fd < first_descriptor + count; ++fd) {
         if (fcntl(fd, F_SETFD, FD_CLOEXEC) != 0)
-            refuse("LISTEN_FDS", *descriptors,
-                   "descriptor " + std::to_string(fd) + " is not open");
+            refuse("LISTEN_FDS", *descriptors, "descriptor " + std::to_string(fd) + " is not open");
     }
     std::vector<activated_listener> taken;
     for (int i = 0; i < count; ++i) {

@@ -46,9 +46,9 @@ public:
             to.sun_path[0] = '\0';
         const auto size = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + address.size() +
                                                  (is_path ? 1 : 0));
-        const ssize_t sent = ::sendto(fd_, message.data(), message.size(),
-                                      MSG_DONTWAIT | MSG_NOSIGNAL,
-                                      reinterpret_cast<const sockaddr*>(&to), size);
+        const ssize_t sent =
+            ::sendto(fd_, message.data(), message.size(), MSG_DONTWAIT | MSG_NOSIGNAL,
+                     reinterpret_cast<const sockaddr*>(&to), size);
         return error_of(sent < 0 ? errno : 0);
     }
 
@@ -104,8 +104,8 @@ std::string printable(std::string_view text)
 /// Reads how often the manager wants to hear of this process; zero: not at all.
 nanoseconds watchdog_interval()
 {
-    constexpr u64 time_max = std::chrono::duration_cast<std::chrono::microseconds>(nanoseconds::max())
-                                 .count();
+    constexpr u64 time_max =
+        std::chrono::duration_cast<std::chrono::microseconds>(nanoseconds::max()).count();
     const char* interval = std::getenv("WATCHDOG_USEC");
     const char* process = std::getenv("WATCHDOG_PID");
     if (!interval || (process && process != std::to_string(getpid())))
@@ -154,8 +154,8 @@ reload_notice::reload_notice() noexcept
         return;
     try {
         // systemd tells by the time whether this answers its signal or came before it.
-        const auto time = std::chrono::duration_cast<std::chrono::microseconds>(
-            now().time_since_epoch());
+        const auto time =
+            std::chrono::duration_cast<std::chrono::microseconds>(now().time_since_epoch());
         notify("RELOADING=1\nMONOTONIC_USEC=" + std::to_string(time.count()));
     } catch (const std::bad_alloc&) {
     }
