@@ -28,7 +28,8 @@ void add_listen_address(const std::string& text, listen_arguments& into)
     } else if (view.starts_with(systemd) && view.substr(systemd.size()).starts_with(':')) {
         into.activated.push_back(text.substr(systemd.size() + 1));
         if (into.activated.back().empty())
-            throw CLI::ValidationError("--listen", whence::quoted(text) + ": a name expected after ':'");
+            throw CLI::ValidationError("--listen",
+                                       whence::quoted(text) + ": a name expected after ':'");
     } else {
         auto parsed = endpoint::parse(text);
         if (!parsed)
@@ -104,7 +105,8 @@ u32 id_of(const std::string& name, const char* what, Find find, Number number)
     // The highest number means "none" in chown().
     const auto given = parse_number(name, std::numeric_limits<u32>::max() - 1);
     if (!given)
-        throw CLI::ValidationError("--unix-owner", std::string{"no "} + what + ' ' + whence::quoted(name));
+        throw CLI::ValidationError("--unix-owner",
+                                   std::string{"no "} + what + ' ' + whence::quoted(name));
     return static_cast<u32>(*given);
 }
 
@@ -160,13 +162,13 @@ void take_activated(const listen_arguments& from, std::vector<listener>& into)
 {
     std::vector<activated_listener> given = take_activated_listeners(from.options);
     for (const std::string& name : from.activated) {
-        const bool found = name.empty() ? !given.empty()
-                                        : std::ranges::find(given, name, &activated_listener::name) !=
-                                              given.end();
+        const bool found =
+            name.empty() ? !given.empty()
+                         : std::ranges::find(given, name, &activated_listener::name) != given.end();
         if (!found)
-            throw std::runtime_error("--listen systemd" + (name.empty() ? "" : ':' + name) +
-                                     ": no such socket from a .socket unit; there are: " +
-                                     names_of(given));
+            throw std::runtime_error(
+                "--listen systemd" + (name.empty() ? "" : ':' + name) +
+                ": no such socket from a .socket unit; there are: " + names_of(given));
     }
     for (activated_listener& each : given) {
         const bool wanted = std::ranges::any_of(from.activated, [&](const std::string& name) {
@@ -197,8 +199,7 @@ void add_listen_options(CLI::App& app, listen_arguments& into)
                "Who may connect to unix:/PATH (0660)")
         ->type_name("MODE");
     app.add_option_function<std::string>(
-           "--unix-owner",
-           [&into](const std::string& text) { set_owner(text, into.options); },
+           "--unix-owner", [&into](const std::string& text) { set_owner(text, into.options); },
            "Whom unix:/PATH is given to, by names or numbers; :GROUP alone is enough for a proxy")
         ->type_name("USER[:GROUP]");
     add_socket_options(app, into.options);
