@@ -3,7 +3,6 @@
 #include "parsed_option.hpp"
 
 #include <whence/base/text.hpp>
-#include <whence/net/activation.hpp>
 
 #include <grp.h>
 #include <pwd.h>
