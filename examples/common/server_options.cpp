@@ -1,8 +1,8 @@
 #include "server_options.hpp"
 
-#include <whence/base/text.hpp>
+#include "parsed_option.hpp"
 
-#include <CLI/CLI.hpp>
+#include <whence/base/text.hpp>
 
 #include <cstdio>
 #include <cstdlib>
@@ -14,22 +14,6 @@ using namespace whence;
 namespace {
 
 constexpr int usage_error = 2;
-
-/// Adds an option whose text `parse` turns into `target`; what it says of bad text is shown.
-template <class T, class Parse>
-CLI::Option* add_parsed(CLI::App& app, const std::string& name, T& target, Parse parse,
-                        const std::string& help)
-{
-    return app.add_option_function<std::string>(
-        name,
-        [name, &target, parse](const std::string& text) {
-            auto parsed = parse(text);
-            if (!parsed)
-                throw CLI::ValidationError(name, parsed.error());
-            target = *parsed;
-        },
-        help);
-}
 
 result<u32, std::string> parse_header_size(std::string_view text)
 {
@@ -59,20 +43,7 @@ server_options parse_command_line(int count, char** arguments, const std::string
 {
     server_options options;
     CLI::App app{description};
-    app.add_option_function<std::vector<std::string>>(
-           "--listen",
-           [&options](const std::vector<std::string>& texts) {
-               for (const std::string& text : texts) {
-                   auto parsed = endpoint::parse(text);
-                   if (!parsed)
-                       throw CLI::ValidationError("--listen", parsed.error());
-                   options.listen.push_back(*parsed);
-               }
-           },
-           "Address to serve at, 127.0.0.1:7000 unless given; port 0: any free one; repeatable")
-        ->type_name("ADDRESS")
-        ->expected(1)
-        ->take_all();
+    add_listen_options(app, options.listen);
     app.add_option("--trust", options.trust,
                    "Network, address or unix:uid=N that must send a PROXY header; repeatable. "
                    "None: no header is read, everyone is served directly")
@@ -109,7 +80,7 @@ server_options parse_command_line(int count, char** arguments, const std::string
         std::exit(app.exit(error) == 0 ? 0 : usage_error);
     }
     if (options.listen.empty())
-        options.listen.push_back(*endpoint::parse("127.0.0.1:7000"));
+        options.listen.addresses.push_back(*endpoint::parse("127.0.0.1:7000"));
     options.untrusted_direct = untrusted == "direct";
     if (access_log != "stderr")
         options.access_log = access_log == "off" ? log_stream::none : log_stream::standard_output;
@@ -118,10 +89,7 @@ server_options parse_command_line(int count, char** arguments, const std::string
 
 std::vector<listener> open_listeners(const server_options& options)
 {
-    std::vector<listener> listeners;
-    listeners.reserve(options.listen.size());
-    for (const endpoint& at : options.listen)
-        listeners.push_back(listener::bind(at));
+    std::vector<listener> listeners = open_listeners(options.listen);
     for (const listener& opened : listeners) {
         const std::string line = json_line("listening").add("address", opened.local()).text();
         std::printf("%s\n", line.c_str());

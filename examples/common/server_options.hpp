@@ -1,5 +1,7 @@
 #pragma once
 
+#include "listen_options.hpp"
+
 #include <whence/whence.hpp>
 
 #include <string>
@@ -9,7 +11,7 @@ namespace examples {
 
 /// Holds the options that every example server shares.
 struct server_options {
-    std::vector<whence::endpoint> listen;
+    listen_arguments listen;
     std::vector<std::string> trust;  // empty: no header gate
     bool untrusted_direct = false;
     whence::proxy_protocol::header_limits header;

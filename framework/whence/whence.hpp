@@ -15,7 +15,9 @@
 #include <whence/middleware/accept_header.hpp>
 #include <whence/middleware/access_log.hpp>
 #include <whence/middleware/pipeline.hpp>
+#include <whence/net/activation.hpp>
 #include <whence/net/connect.hpp>
 #include <whence/net/outbox.hpp>
 #include <whence/net/serve.hpp>
 #include <whence/runtime/run.hpp>
+#include <whence/runtime/service_manager.hpp>

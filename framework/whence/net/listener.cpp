@@ -1,5 +1,6 @@
 #include <whence/net/listener.hpp>
 
+#include <whence/net/listener_socket.hpp>
 #include <whence/runtime/runtime.hpp>
 
 #include <unistd.h>
@@ -10,12 +11,21 @@
 
 namespace whence::inline v0 {
 
+namespace {
+
+// Connections that nobody has taken yet. The kernel's queue, which backlog bounds, is the better
+// place for more of them: they have no descriptor there. A burst of more than these in one turn
+// costs a cancellation and a new start.
+constexpr std::size_t arrived_max = 256;
+
+}  // namespace
+
 /// Keeps the accept operation, which lives until its last completion, and what it brought that
 /// nobody has taken yet.
 class listener::acceptor final : public carrier {
 public:
-    acceptor(socket_handle socket, endpoint local) noexcept
-        : socket_(std::move(socket)), local_(std::move(local)),
+    acceptor(internal::listener_socket socket, const listen_options& options)
+        : socket_(std::move(socket)), options_(options), local_(local_of(socket_.handle.get())),
           wildcard_(!local_.is_ip() || local_.address().is_unspecified())
     {
         accepting_.self = this;
@@ -35,6 +45,7 @@ public:
     /// Ends, at once or with the accept operation's last completion.
     static void let_go(std::unique_ptr<acceptor> self) noexcept
     {
+        self->socket_.path.remove();
         if (self->accepting_.state == operation_state::idle)
             return;
         self->abandoned_ = true;
@@ -42,6 +53,8 @@ public:
     }
 
     const endpoint& local() const noexcept { return local_; }
+    int fd() const noexcept { return socket_.handle.get(); }
+    const listen_options& options() const noexcept { return options_; }
 
     std::optional<int> take() noexcept
     {
@@ -68,11 +81,8 @@ public:
     {
         expects(waiter_ == nullptr, "one strand accepts from a listener at a time");
         waiter_ = &op;
-        if (accepting_.state != operation_state::idle)
-            return;
-        accepting_.what = verb::accept_many;
-        accepting_.fd = socket_.get();
-        whence::submit(accepting_, runtime::current().io());
+        if (accepting_.state == operation_state::idle)
+            start();
     }
 
     void cancel(operation& op) noexcept override
@@ -86,13 +96,25 @@ private:
         acceptor* self = nullptr;
     };
 
+    void start() noexcept
+    {
+        accepting_.what = verb::accept_many;
+        accepting_.fd = fd();
+        whence::submit(accepting_, runtime::current().io());
+    }
+
     void on_accepted(int accepted) noexcept
     {
+        const bool over = accepting_.state == operation_state::idle;
+        const bool paused = over && std::exchange(pausing_, false);
         if (abandoned_) {
             if (accepted >= 0)
                 ::close(accepted);
-            if (accepting_.state == operation_state::idle)
+            if (over)
                 delete this;
+        } else if (accepted == -ECANCELED && paused) {
+            if (waiter_)  // it came while the accepting was on its way to an end
+                start();
         } else if (waiter_) {
             complete(*std::exchange(waiter_, nullptr), accepted);
         } else if (accepted != -ECANCELED) {  // its driver went before it: the next one starts anew
@@ -100,7 +122,8 @@ private:
         }
     }
 
-    /// Keeps it for the next accept(). Without memory there is a connection less.
+    /// Keeps it for the next accept(), and ends the accepting when that is late in coming. Without
+    /// memory there is a connection less.
     void keep(int accepted) noexcept
     {
         try {
@@ -109,12 +132,18 @@ private:
             if (accepted >= 0)
                 ::close(accepted);
         }
+        if (arrived_.size() >= arrived_max && accepting_.state == operation_state::in_flight) {
+            pausing_ = true;
+            whence::cancel(accepting_);
+        }
     }
 
-    socket_handle socket_;
+    internal::listener_socket socket_;
+    listen_options options_;
     endpoint local_;
     bool wildcard_;
     bool abandoned_ = false;
+    bool pausing_ = false;  // the accepting was cancelled because nobody took what it brought
     accept_operation accepting_;
     operation* waiter_ = nullptr;
     std::deque<int> arrived_;  // descriptors, or a minus errno that ended the accepting
@@ -131,9 +160,8 @@ listener::~listener()
 
 listener listener::bind(const endpoint& local, const listen_options& options)
 {
-    socket_handle socket = open_listening_socket(local, options);
-    endpoint bound = local_of(socket.get());
-    return listener{std::make_unique<acceptor>(std::move(socket), std::move(bound))};
+    return listener{
+        std::make_unique<acceptor>(internal::open_listener_socket(local, options), options)};
 }
 
 listener listener::bind(std::string_view local, const listen_options& options)
@@ -142,6 +170,24 @@ listener listener::bind(std::string_view local, const listen_options& options)
     if (!parsed)
         throw std::invalid_argument(parsed.error());
     return bind(*parsed, options);
+}
+
+listener listener::adopt(int fd, const listen_options& options)
+{
+    internal::adopt_listener_socket(fd, options);
+    return listener{
+        std::make_unique<acceptor>(internal::listener_socket{socket_handle{fd}, {}}, options)};
+}
+
+listener listener::clone() const
+{
+    return bind(local(),
+                internal::options_of_clone(acceptor_->fd(), local(), acceptor_->options()));
+}
+
+int listener::native_handle() const noexcept
+{
+    return acceptor_->fd();
 }
 
 const endpoint& listener::local() const noexcept

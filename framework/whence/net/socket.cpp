@@ -13,33 +13,11 @@ namespace whence::inline v0 {
 
 namespace {
 
-[[noreturn]] void fail(const char* step, const endpoint& at)
-{
-    const int error = errno;
-    throw std::system_error(error, std::system_category(), step + (" " + to_string(at)));
-}
-
 int family_of(const endpoint& at)
 {
     if (at.is_unix())
         return AF_UNIX;
     return at.kind() == endpoint_kind::ipv6 ? AF_INET6 : AF_INET;
-}
-
-socket_handle open_socket(const endpoint& at)
-{
-    socket_handle opened{::socket(family_of(at), SOCK_STREAM | SOCK_CLOEXEC, 0)};
-    if (opened.get() < 0)
-        fail("socket for", at);
-    return opened;
-}
-
-void set(const socket_handle& socket, int level, int name, bool value, const char* step,
-         const endpoint& at)
-{
-    const int as_int = value ? 1 : 0;
-    if (setsockopt(socket.get(), level, name, &as_int, sizeof as_int) != 0)
-        fail(step, at);
 }
 
 template <class Ask>
@@ -60,30 +38,48 @@ socket_handle::~socket_handle()
         ::close(fd_);
 }
 
-socket_handle open_listening_socket(const endpoint& local, const listen_options& options)
+socket_handle open_stream_socket(const endpoint& remote)
 {
-    socket_handle opened = open_socket(local);
-    if (local.is_ip()) {
-        set(opened, SOL_SOCKET, SO_REUSEADDR, options.reuse_address, "SO_REUSEADDR on", local);
-        set(opened, IPPROTO_TCP, TCP_NODELAY, options.no_delay, "TCP_NODELAY on", local);
-    }
-    if (local.kind() == endpoint_kind::ipv6)
-        set(opened, IPPROTO_IPV6, IPV6_V6ONLY, options.v6_only, "IPV6_V6ONLY on", local);
-    const internal::socket_address address = internal::to_socket_address(local);
-    if (::bind(opened.get(), address.get(), address.size) != 0)
-        fail("bind", local);
-    if (::listen(opened.get(), options.backlog) != 0)
-        fail("listen on", local);
+    socket_handle opened = internal::open_socket(remote);
+    if (remote.is_ip())
+        internal::set_option(opened.get(), IPPROTO_TCP, TCP_NODELAY, 1, "TCP_NODELAY on", remote);
     return opened;
 }
 
-socket_handle open_stream_socket(const endpoint& remote)
+namespace internal {
+
+void fail_at(const char* step, const endpoint& at, int error, const char* why)
 {
-    socket_handle opened = open_socket(remote);
-    if (remote.is_ip())
-        set(opened, IPPROTO_TCP, TCP_NODELAY, true, "TCP_NODELAY on", remote);
+    std::string what = step + (" " + to_string(at));
+    if (why)
+        what.append(": ").append(why);
+    throw std::system_error(error, std::system_category(), what);
+}
+
+socket_handle open_socket(const endpoint& at)
+{
+    socket_handle opened{::socket(family_of(at), SOCK_STREAM | SOCK_CLOEXEC, 0)};
+    if (opened.get() < 0)
+        fail_at("socket for", at, errno);
     return opened;
 }
+
+void set_option(int fd, int level, int name, int value, const char* step, const endpoint& at)
+{
+    if (setsockopt(fd, level, name, &value, sizeof value) != 0)
+        fail_at(step, at, errno);
+}
+
+std::optional<int> option_of(int fd, int level, int name) noexcept
+{
+    int value = 0;
+    socklen_t size = sizeof value;
+    if (getsockopt(fd, level, name, &value, &size) != 0)
+        return std::nullopt;
+    return value;
+}
+
+}  // namespace internal
 
 endpoint peer_of(int fd)
 {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <whence/address/endpoint.hpp>
+#include <whence/coro/time.hpp>
 
 #include <optional>
 #include <utility>
@@ -27,17 +28,43 @@ private:
     int fd_ = -1;
 };
 
-/// Configures a listening socket.
+/// Says how the kernel finds out that a silent peer has gone: without that, a session whose peer
+/// lost its power waits for ever. Probes also keep a balancer from forgetting an idle connection.
+/// units: whole seconds, rounded up; the kernel takes up to 32,767 of them and 127 probes.
+struct keep_alive_options {
+    nanoseconds idle = 60s;  // silence before the first probe; zero: no probes. Azure's balancer
+                             // forgets after 240 s, AWS' after 350 s
+    nanoseconds interval = 15s;  // between unanswered probes
+    u32 count = 4;               // unanswered probes until ETIMEDOUT: two minutes in all
+};
+
+/// Configures a listening socket. What concerns connections is set once, on the listening socket,
+/// and inherited by every accepted one; a zero leaves it to the kernel.
+/// source: socket(7), tcp(7), ipv6(7), unix(7).
 struct listen_options {
     int backlog = 4096;         // connections that wait for accept; the kernel's somaxconn caps it
     bool reuse_address = true;  // restart at once, past connections in TIME_WAIT
+    bool reuse_port = false;    // several listeners (clone()) share the port; so may any process of
+                                // the same user, hence no default
     bool v6_only = false;       // [::] serves IPv4 too, as ::ffff:a.b.c.d
-    bool no_delay = true;       // accepted connections send small messages at once
-};
 
-/// Opens a listening stream socket.
-/// errors: std::system_error naming the address and the step.
-socket_handle open_listening_socket(const endpoint& local, const listen_options& options);
+    // TCP only.
+    bool no_delay = true;  // accepted connections send small messages at once
+    keep_alive_options keep_alive;
+    nanoseconds user_timeout{};  // for sent bytes to be acknowledged, in ms; replaces the probes'
+                                 // count, too
+    nanoseconds defer_accept{};  // accept when the client has spoken, or about this time has passed
+    u32 fast_open = 0;       // data in the SYN, from so many at a time; needs bit 2 of the sysctl
+                             // net.ipv4.tcp_fastopen
+    u32 receive_buffer = 0;  // bytes; fixes what the kernel tunes by itself, and counts double
+    u32 send_buffer = 0;
+
+    // UNIX paths only. The default lets in the server's user and group: put the proxy's user into
+    // it, or name the proxy's group. The path is unreachable until mode and owner are right.
+    u32 unix_mode = 0660;
+    std::optional<u32> unix_owner;  // user id; ours unless given. Needs CAP_CHOWN
+    std::optional<u32> unix_group;  // group id; one of ours, or CAP_CHOWN
+};
 
 /// Opens a stream socket of the endpoint's family; of TCP with TCP_NODELAY.
 /// errors: std::system_error.
