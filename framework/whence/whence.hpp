@@ -15,6 +15,7 @@
 #include <whence/middleware/accept_header.hpp>
 #include <whence/middleware/access_log.hpp>
 #include <whence/middleware/allow_deny.hpp>
+#include <whence/middleware/client_limits.hpp>
 #include <whence/middleware/limits.hpp>
 #include <whence/middleware/pipeline.hpp>
 #include <whence/net/connect.hpp>
