@@ -9,6 +9,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <string>
 #include <vector>
@@ -67,6 +68,23 @@ TEST_CASE("clients of a deny-list are not served, and nobody's connections are",
     const client_list list{"192.0.2.0/24", "127.0.0.0/8"};
     CHECK(served(deny{list}, {listed, mapped, other, unknown, local}) ==
           std::vector{false, false, true, true, true});
+}
+
+TEST_CASE("a refusal names the client, not only its proxy", "[middleware]")
+{
+    std::array<int, 2> ends{};
+    REQUIRE(pipe(ends.data()) == 0);
+    const int before = dup(2);
+    dup2(ends[1], 2);
+    served(deny{{"192.0.2.0/24"}}, {listed});
+    dup2(before, 2);
+    std::array<char, 1000> text{};
+    const ssize_t size = read(ends[0], text.data(), text.size());
+    for (const int end : {ends[0], ends[1], before})
+        close(end);
+    const std::string line{text.data(), static_cast<std::size_t>(std::max<ssize_t>(size, 0))};
+    CHECK(line.starts_with(
+        R"({"event":"refused","reason":"denied","client":"192.0.2.7:4242","peer":"127.0.0.1:)"));
 }
 
 TEST_CASE("a change concerns new connections", "[middleware]")
