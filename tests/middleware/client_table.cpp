@@ -35,6 +35,15 @@ client_identity line(u32 n)
 
 constexpr time_point start{1h};
 
+/// Lets threads go on together, as near as can be.
+void wait_for_others(std::atomic<u32>& arrived, u32 all)
+{
+    ++arrived;
+    for (int spins = 0; arrived < all; ++spins)
+        if (spins > 1'000)
+            std::this_thread::yield();
+}
+
 /// Takes places at times that the test sets.
 struct book {
     explicit book(client_limits_options options) : table(options, seed) {}
@@ -253,18 +262,39 @@ TEST_CASE("no thread gets a place too many, and none is lost", "[middleware]")
     }
 }
 
+TEST_CASE("two threads that meet a new client at once remember it once", "[middleware]")
+{
+    client_table table{{}, seed};
+    constexpr u32 rounds = 4'000;
+    std::atomic<u32> arrived = 0;
+    const auto run = [&] {
+        for (u32 round = 0; round < rounds; ++round) {
+            wait_for_others(arrived, 2 * (round + 1));
+            table.give(*table.take(line(round), start).entry, start);
+        }
+    };
+    std::thread other{run};
+    run();
+    other.join();
+    CHECK(table.clients() == 0);
+}
+
 TEST_CASE("a counter lets in so many and no more, whatever the threads", "[middleware]")
 {
-    internal::place_counter places{4};
+    constexpr u32 threads = 3;
+    internal::place_counter places{1};
+    std::atomic<u32> arrived = 0;
     std::atomic<u32> inside = 0;
     std::atomic<u32> too_many = 0;
     std::vector<std::thread> all;
-    for (int t = 0; t < 8; ++t)
+    for (u32 t = 0; t < threads; ++t)
         all.emplace_back([&] {
-            for (int i = 0; i < 20'000; ++i) {
+            wait_for_others(arrived, threads);
+            // Long enough for threads that share one processor to meet in the middle.
+            for (int i = 0; i < 5'000'000; ++i) {
                 if (!places.take())
                     continue;
-                if (inside.fetch_add(1) >= 4)
+                if (inside.fetch_add(1) >= 1)
                     too_many.fetch_add(1);
                 inside.fetch_sub(1);
                 places.give();

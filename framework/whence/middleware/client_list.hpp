@@ -30,8 +30,8 @@ public:
     /// errors: as the constructor; the list is as it was.
     void replace(std::span<const std::string> entries);
     /// Reads the file again, if the list was loaded from one, and gives the list's size. Blocks
-    /// for about 0.3 ms a thousand lines. Whoever edits the file renames a new one into place, so
-    /// that it is never read half written.
+    /// for about 0.4 ms a thousand lines: a list of very many is reloaded by a thread of its own.
+    /// Whoever edits the file renames a new one into place, so that it is never read half written.
     /// errors: a sentence that names the file, and the line that is not understood; the list is as
     /// it was.
     result<std::size_t, std::string> reload();
