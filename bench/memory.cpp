@@ -23,7 +23,6 @@ namespace {
 constexpr int cycles = 3;
 constexpr std::string_view quit = "quit";
 constexpr std::string_view ask = "how much";
-constexpr std::string_view header = "PROXY TCP4 192.0.2.1 198.51.100.2 56324 443\r\n";
 constexpr std::size_t pool_touches = 2048;  // more than the pool has buffers
 
 struct usage {
@@ -77,9 +76,21 @@ usage ask_for_usage(const bench::client& of)
     return answer;
 }
 
-void measure(u16 port, std::string_view first, std::size_t connections)
+std::string no_header(std::size_t)
 {
-    const bench::client control = open_session(port, first);
+    return {};
+}
+
+/// Names another client for each connection: what a limit remembers of clients is not shared then.
+std::string header_of(std::size_t i)
+{
+    return "PROXY TCP4 10." + std::to_string(i >> 16 & 255) + '.' + std::to_string(i >> 8 & 255) +
+           '.' + std::to_string(i & 255) + " 198.51.100.2 56324 443\r\n";
+}
+
+void measure(u16 port, std::string (*first)(std::size_t), std::size_t connections)
+{
+    const bench::client control = open_session(port, first(connections));
     for (std::size_t i = 0; i < pool_touches; ++i)
         ask_for_usage(control);
     std::vector<bench::client> idle;
@@ -87,7 +98,7 @@ void measure(u16 port, std::string_view first, std::size_t connections)
     const usage empty = ask_for_usage(control);
     for (int cycle = 1; cycle <= cycles; ++cycle) {
         for (std::size_t i = 0; i < connections; ++i)
-            idle.push_back(open_session(port, first));
+            idle.push_back(open_session(port, first(i)));
         const usage full = ask_for_usage(control);
         const auto each = [connections](i64 now, i64 before) {
             return static_cast<double>(now - before) / static_cast<double>(connections);
@@ -130,14 +141,19 @@ int main(int count, char** arguments)
         "%zu idle connections, per connection   frames  frame bytes   heap bytes    RSS bytes\n",
         connections);
     in_child("  echo", [connections] {
-        bench::serve_and(serve_client, [&](u16 port) { measure(port, "", connections); });
+        bench::serve_and(serve_client, [&](u16 port) { measure(port, no_header, connections); });
     });
+    const proxy_protocol::accept gate{{.trust = {"127.0.0.1"}}};
+    const access_log log{log_stream::none};
     in_child(
         "  header gate, access log (off), echo       goal, frames and heap: 420 (clang), 512 (g++)",
-        [connections] {
-            const proxy_protocol::trust_table trust{"127.0.0.1"};
-            bench::serve_and(pipeline(proxy_protocol::accept({.trust = trust}),
-                                      access_log{log_stream::none}, serve_client),
-                             [&](u16 port) { measure(port, header, connections); });
+        [&] {
+            bench::serve_and(pipeline(gate, log, serve_client),
+                             [&](u16 port) { measure(port, header_of, connections); });
         });
+    in_child("  header gate, client limit, access log (off), echo, each with a client of its own",
+             [&] {
+                 bench::serve_and(pipeline(gate, client_limits{{}}, log, serve_client),
+                                  [&](u16 port) { measure(port, header_of, connections); });
+             });
 }

@@ -14,6 +14,9 @@
 #include <whence/coro/yield.hpp>
 #include <whence/middleware/accept_header.hpp>
 #include <whence/middleware/access_log.hpp>
+#include <whence/middleware/allow_deny.hpp>
+#include <whence/middleware/client_limits.hpp>
+#include <whence/middleware/limits.hpp>
 #include <whence/middleware/pipeline.hpp>
 #include <whence/net/activation.hpp>
 #include <whence/net/connect.hpp>

@@ -12,6 +12,7 @@
 #include <sys/mman.h>
 
 #include <array>
+#include <memory>
 #include <string>
 
 using namespace whence;
@@ -403,6 +404,37 @@ TEST_CASE("a connection that is used after its end is a programmer error", "[net
         co_await pair.server.write("too late");
     });
     CHECK(said.find("a closed connection is not used") != said.npos);
+}
+
+TEST_CASE("a guest leaves when its connection ends, whichever way", "[net]")
+{
+    struct named_guest final : connection_guest {
+        named_guest(std::string& said_by_all, char own_name) : said(said_by_all), name(own_name) {}
+        ~named_guest() override { said += name; }
+        std::string& said;
+        char name;
+    };
+    run_here([]() -> task<> {
+        std::string gone;
+        for (const auto end : {&connection::close, &connection::abort}) {
+            gone.clear();
+            auto pair = co_await connect_pair();
+            pair.server.keep(std::make_unique<named_guest>(gone, 'a'));
+            pair.server.keep(std::make_unique<named_guest>(gone, 'b'));
+            connection moved{std::move(pair.server)};
+            pair.server.close();  // the guests are no longer here
+            CHECK(gone.empty());
+            (moved.*end)();
+            CHECK(gone == "ba");
+            moved.keep(std::make_unique<named_guest>(gone, 'c'));
+        }
+        CHECK(gone == "bac");
+        {
+            auto pair = co_await connect_pair();
+            pair.server.keep(std::make_unique<named_guest>(gone, 'd'));
+        }
+        CHECK(gone == "bacd");
+    });
 }
 
 TEST_CASE("an exchange survives a fault at every operation", "[net]")

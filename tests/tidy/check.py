@@ -268,17 +268,25 @@ def no_capture_or_list_beside_co_await(path, text):
     yield from matches(LIST_BESIDE, code, "an initializer list beside co_await; name it first")
 
 
+# The seed of a hash against chosen collisions: a secret, and no decision depends on it.
+SEED = "framework/whence/middleware/client_limits.cpp"
+
+
 # ---- rules: words -------------------------------------------------------------------------------------
 
 @rule(bad=[("framework/whence/net/a.cpp", "auto t = std::chrono::steady_clock::now();"),
            ("framework/whence/coro/a.cpp", "clock_gettime(CLOCK_MONOTONIC, &t);"),
-           ("examples/a.cpp", "std::random_device seed;"), ("examples/b.cpp", "int x = rand();")],
+           ("examples/a.cpp", "std::random_device seed;"), ("examples/b.cpp", "int x = rand();"),
+           ("framework/whence/middleware/client_limits.cpp", "std::random_device a; std::random_device b;")],
       good=[("framework/whence/runtime/uring_driver.cpp", "std::chrono::steady_clock::now();"),
+            ("framework/whence/middleware/client_limits.cpp", "std::random_device seed;"),
             ("framework/whence/net/a.cpp", "auto t = loop_clock::now(); auto o = operand(); // rand()"),
             ("bench/a.cpp", "std::chrono::steady_clock::now();")])
 def time_and_chance_come_from_the_driver(path, text):
     """Otherwise a simulation is not deterministic."""
     if (in_framework(path) or path.startswith("examples/") and is_cpp(path)) and not DRIVER.match(path):
+        if path == SEED:
+            text = text.replace("random_device", "", 1)
         yield from matches(r"\b(?:steady|system|high_resolution|file|utc)_clock::now\b|\bclock_gettime\b|\bgettimeofday\b|\bstd::time\s*\(|"
                            r"\btime\s*\((?:nullptr|NULL|0)\)|\brandom_device\b|\bgetrandom\b|\bs?rand\s*\(",
                            code_of(text),

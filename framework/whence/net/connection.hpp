@@ -6,6 +6,7 @@
 #include <whence/runtime/driver.hpp>
 
 #include <algorithm>
+#include <memory>
 #include <optional>
 #include <string>
 
@@ -20,6 +21,20 @@ enum class origin : u8 {
 };
 
 std::string_view to_string(origin value) noexcept;
+
+/// Is something that lasts as long as a connection, such as its place under a limit: destroyed when
+/// the connection ends, whichever way, by the thread that ends it.
+class connection_guest {
+public:
+    connection_guest() = default;
+    connection_guest(const connection_guest&) = delete;
+    connection_guest& operator=(const connection_guest&) = delete;
+    virtual ~connection_guest() = default;
+
+private:
+    friend class connection;
+    std::unique_ptr<connection_guest> earlier_;
+};
 
 /// Is one stream connection: its bytes, its two ends, and whom it was made for.
 /// limits: one reader and one writer at a time, each a strand of the runtime that made it; another
@@ -118,6 +133,10 @@ public:
         via_ = &via;
     }
 
+    /// Keeps a guest until close(), abort() or the end of the connection; the last to come goes
+    /// first.
+    void keep(std::unique_ptr<connection_guest> guest) noexcept;
+
     /// When the connection was made; deadlines on its first bytes run from here.
     time_point made_at() const noexcept { return made_at_; }
     int native_handle() const noexcept { return fd_; }
@@ -137,6 +156,7 @@ private:
     endpoint local_;
     time_point made_at_;
     std::optional<proxy_protocol::header> header_;
+    std::unique_ptr<connection_guest> guests_;
 };
 
 /// Fills the strand's operation for one call on a connection: what all of them share.

@@ -40,6 +40,8 @@ void report_refusal(const connection& conn, const verdict& why) noexcept
         line.add("reason", why.reason());
         if (!why.detail().empty())
             line.add("detail", why.detail());
+        if (conn.origin() == origin::proxied)
+            line.add("client", conn.client());
         line.add("peer", conn.peer()).add("local", conn.local());
     });
 }
