@@ -128,6 +128,7 @@ TEST_CASE("a refused connection has a line of its own, and none in the access lo
     REQUIRE(events.size() == 1);
     CHECK(events[0]["event"] == "refused");
     CHECK(events[0]["reason"] == "malformed");
-    CHECK(events[0]["detail"] == "no_signature at byte 0");
+    CHECK(events[0]["detail"] ==
+          "no_signature at byte 0; HTTP request where a PROXY header was required");
     CHECK(events[0]["peer"].get<std::string>().starts_with("127.0.0.1:"));
 }
