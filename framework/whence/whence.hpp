@@ -14,6 +14,7 @@
 #include <whence/coro/yield.hpp>
 #include <whence/middleware/accept_header.hpp>
 #include <whence/middleware/access_log.hpp>
+#include <whence/middleware/expect_no_header.hpp>
 #include <whence/middleware/pipeline.hpp>
 #include <whence/net/connect.hpp>
 #include <whence/net/serve.hpp>
