@@ -16,6 +16,7 @@
 #include <whence/middleware/access_log.hpp>
 #include <whence/middleware/expect_no_header.hpp>
 #include <whence/middleware/pipeline.hpp>
+#include <whence/middleware/time_limits.hpp>
 #include <whence/net/connect.hpp>
 #include <whence/net/serve.hpp>
 #include <whence/runtime/run.hpp>
