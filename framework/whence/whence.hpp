@@ -16,8 +16,10 @@
 #include <whence/middleware/access_log.hpp>
 #include <whence/middleware/allow_deny.hpp>
 #include <whence/middleware/client_limits.hpp>
+#include <whence/middleware/expect_no_header.hpp>
 #include <whence/middleware/limits.hpp>
 #include <whence/middleware/pipeline.hpp>
+#include <whence/middleware/time_limits.hpp>
 #include <whence/net/activation.hpp>
 #include <whence/net/connect.hpp>
 #include <whence/net/outbox.hpp>

@@ -363,3 +363,106 @@ TEST_CASE("the header gate survives a fault at every operation", "[middleware]")
                              {.drain_time_max = 10ms});
     });
 }
+
+TEST_CASE("what came instead of a header is named in the refusal", "[middleware]")
+{
+    struct row {
+        std::string_view bytes;
+        std::string_view detail;
+    };
+    const row rows[] = {
+        {std::string_view{"\x16\x03\x01\x02\0\x01\0\x01\xfc", 9},
+         "no_signature at byte 0; TLS ClientHello where a PROXY header was required"},
+        {"POST / HTTP/1.1\r\n",
+         "no_signature at byte 1; HTTP request where a PROXY header was required"},
+        {"SSH-2.0-x\r\n", "no_signature at byte 0; SSH greeting where a PROXY header was required"},
+        {"what", "no_signature at byte 0"},
+        {"PROXY TCP9 1.2.3.4 1.2.3.4 1 1\r\n", "v1_protocol at byte 6"},
+    };
+    for (const row& one : rows) {
+        run_here([&]() -> task<> {
+            auto pair = co_await connect_pair();
+            co_await pair.client.write(one.bytes);
+            const trust_table trust{"127.0.0.1"};
+            const verdict answer = co_await proxy_protocol::receive(pair.server, trust);
+            CHECK(answer.reason() == "malformed");
+            CHECK(answer.detail() == one.detail);
+        });
+    }
+}
+
+TEST_CASE("a claim of an address that no client has is vetoed", "[middleware]")
+{
+    struct row {
+        std::string_view claim;
+        std::string_view detail;
+    };
+    const row rows[] = {
+        {"PROXY TCP4 127.0.0.9 198.51.100.1 4242 443\r\n",
+         "client 127.0.0.9:4242: a loopback address"},
+        {"PROXY TCP6 ::1 2001:db8::1 4242 443\r\n", "client [::1]:4242: a loopback address"},
+        {"PROXY TCP6 ::ffff:127.0.0.9 2001:db8::1 4242 443\r\n",
+         "client 127.0.0.9:4242: a loopback address"},
+        {"PROXY TCP4 0.0.0.0 198.51.100.1 4242 443\r\n",
+         "client 0.0.0.0:4242: the unspecified address"},
+        {"PROXY TCP6 :: 2001:db8::1 4242 443\r\n", "client [::]:4242: the unspecified address"},
+        {"PROXY TCP4 224.0.0.1 198.51.100.1 4242 443\r\n",
+         "client 224.0.0.1:4242: a multicast address"},
+        {"PROXY TCP6 ff02::1 2001:db8::1 4242 443\r\n",
+         "client [ff02::1]:4242: a multicast address"},
+        {v1, ""},
+        {v2_local, ""},
+        {"PROXY UNKNOWN\r\n", ""},
+    };
+    const accept gate{{.trust = {"127.0.0.1"}, .veto = proxy_protocol::refuse_local_claims}};
+    for (const row& one : rows) {
+        CAPTURE(one.claim);
+        run_here([&]() -> task<> {
+            auto pair = co_await connect_pair();
+            co_await pair.client.write(one.claim);
+            const verdict answer = co_await gate(pair.server);
+            CHECK(answer.passed() == one.detail.empty());
+            CHECK(answer.reason() == (one.detail.empty() ? "" : "vetoed"));
+            CHECK(answer.detail() == one.detail);
+            CHECK(pair.server.header().has_value() == answer.passed());
+        });
+    }
+}
+
+TEST_CASE("a claim of our own address is vetoed", "[middleware]")
+{
+    const auto parsed = proxy_protocol::parse(as_bytes(v1));
+    REQUIRE(parsed.status == proxy_protocol::parse_status::complete);
+    run_here([&]() -> task<> {
+        connection ours{runtime::current().io(), -1, *endpoint::parse("192.0.2.1:1"),
+                        *endpoint::parse("203.0.113.7:7000")};
+        connection other{runtime::current().io(), -1, *endpoint::parse("192.0.2.1:1"),
+                         *endpoint::parse("203.0.113.8:7000")};
+        CHECK(proxy_protocol::refuse_local_claims(parsed.header, ours) ==
+              std::string_view{"our own address"});
+        CHECK(proxy_protocol::refuse_local_claims(parsed.header, other) == nullptr);
+        co_return;
+    });
+}
+
+TEST_CASE("a veto of one's own sees header and connection, also when nobody is named",
+          "[middleware]")
+{
+    const auto only_version_2 = [](const proxy_protocol::header_view& header,
+                                   const connection& conn) -> const char* {
+        CHECK(conn.peer().address().is_loopback());
+        CHECK_FALSE(conn.header().has_value());
+        return header.version() == 2 ? nullptr : "version 1";
+    };
+    const accept gate{{.trust = {"127.0.0.1"}, .veto = only_version_2}};
+    run_here([&]() -> task<> {
+        auto pair = co_await connect_pair();
+        co_await pair.client.write("PROXY UNKNOWN\r\n");
+        const verdict refused = co_await gate(pair.server);
+        CHECK(refused.detail() == "PROXY: version 1");
+        auto second = co_await connect_pair();
+        co_await second.client.write(v2);
+        const verdict passed = co_await gate(second.server);
+        CHECK(passed.passed());
+    });
+}

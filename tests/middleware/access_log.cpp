@@ -1,63 +1,31 @@
 #include <whence/middleware/access_log.hpp>
 
+#include "support/captured.hpp"
 #include "support/run_server.hpp"
 
 #include <whence/middleware/accept_header.hpp>
 #include <whence/middleware/pipeline.hpp>
+#include <whence/middleware/time_limits.hpp>
 
 #include <catch2/catch_test_macros.hpp>
 #include <nlohmann/json.hpp>
 
-#include <fcntl.h>
-#include <unistd.h>
-
-#include <array>
-#include <sstream>
 #include <stdexcept>
 #include <string>
 #include <vector>
 
 using namespace whence;
 using support::ask;
+using support::captured;
 using support::run_here;
 using support::with_server;
 
 namespace {
 
-/// Catches what is written to a descriptor while it lives.
-class captured {
-public:
-    explicit captured(int fd) : fd_(fd), before_(dup(fd))
-    {
-        REQUIRE(pipe(ends_.data()) == 0);
-        dup2(ends_[1], fd_);
-    }
-    ~captured()
-    {
-        dup2(before_, fd_);
-        for (const int end : {ends_[0], ends_[1], before_})
-            close(end);
-    }
-    captured(const captured&) = delete;
-    captured& operator=(const captured&) = delete;
-
-    std::vector<nlohmann::json> events() const
-    {
-        fcntl(ends_[0], F_SETFL, O_NONBLOCK);
-        std::array<char, 65536> text{};
-        const ssize_t size = read(ends_[0], text.data(), text.size());
-        std::istringstream lines{{text.data(), static_cast<std::size_t>(size > 0 ? size : 0)}};
-        std::vector<nlohmann::json> all;
-        for (std::string line; std::getline(lines, line);)
-            all.push_back(nlohmann::json::parse(line));
-        return all;
-    }
-
-private:
-    int fd_;
-    int before_;
-    std::array<int, 2> ends_{};
-};
+task<> nap(nanoseconds time)
+{
+    co_await sleep_for(time);
+}
 
 task<> obey(connection& conn)
 {
@@ -83,6 +51,55 @@ std::vector<nlohmann::json> log_of(log_stream to, int fd, std::string text)
     return log.events();
 }
 
+/// Ends in the way that the client names.
+task<> end_as_told(connection& conn)
+{
+    const chunk got = co_await conn.receive();
+    const std::string_view way = got.text();
+    if (way == "break")
+        throw_error(ECONNRESET, "told to");
+    if (way == "cut")
+        throw_error(ECONNABORTED, "told to");
+    if (way == "deadline")
+        co_await with_deadline(1ms, nap(1h));
+    if (way == "stay")
+        co_await conn.write("staying");
+    if (way == "stay" || way == "quiet")
+        co_await nap(1h);
+    if (way == "flood") {
+        const std::string much(std::size_t{64} << 20, 'x');
+        co_await conn.write(much);
+    }
+    if (way == "polite") {
+        auto napping = as_result(sleep_for(1h));
+        const std::error_code woken = co_await napping;
+        CHECK(woken == std::errc::operation_canceled);
+    }
+}
+
+std::vector<nlohmann::json> log_of_limited(std::string text, bool inside)
+{
+    const captured log{2};
+    const bool limited = text == "quiet" || text == "polite";
+    const time_limits limits{{.idle_time_max = limited ? 30ms : 1h, .write_time_max = 30ms}};
+    const time_limits none{{}};
+    run_here([&]() -> task<> {
+        auto app =
+            pipeline(inside ? none : limits, access_log{}, inside ? limits : none, end_as_told);
+        co_await with_server(std::move(app),
+                             [&text](endpoint address) -> task<> {
+                                 connection conn = co_await connect(address);
+                                 co_await conn.write(text);
+                                 if (text == "flood")
+                                     co_await nap(200ms);  // without reading
+                                 auto receiving = as_result(conn.receive());
+                                 co_await receiving;
+                             },
+                             {.drain_time_max = 10ms});
+    });
+    return log.events();
+}
+
 const std::string header = "PROXY TCP4 203.0.113.7 198.51.100.1 4242 443\r\n";
 
 }  // namespace
@@ -98,6 +115,9 @@ TEST_CASE("every connection is a line with both views of its ends", "[middleware
     CHECK(line["peer"].get<std::string>().starts_with("127.0.0.1:"));
     CHECK(line["local"].get<std::string>().starts_with("127.0.0.1:"));
     CHECK(line["origin"] == "proxied");
+    CHECK(line["version"] == 1);
+    CHECK(line["bytes_received"] == header.size() + 5);
+    CHECK(line["bytes_sent"] == 0);
     CHECK(line["outcome"] == "closed");
     CHECK(line["duration_ms"].is_number_unsigned());
     const std::string time = line["time"];
@@ -116,6 +136,28 @@ TEST_CASE("the line tells how the session ended", "[middleware]")
     CHECK(failed[1]["error"] == "told to");
 }
 
+TEST_CASE("each way out of a session has its word", "[middleware]")
+{
+    struct row {
+        std::string text;
+        std::string outcome;
+    };
+    const row rows[] = {{"leave", "closed"},        {"break", "reset"},    {"cut", "reset"},
+                        {"deadline", "timed_out"},  {"stay", "cancelled"}, {"quiet", "idle"},
+                        {"flood", "write_stalled"}, {"polite", "idle"}};
+    // The limits may stand on either side of the log.
+    for (const bool inside : {true, false}) {
+        for (const row& one : rows) {
+            CAPTURE(one.text, inside);
+            const auto events = log_of_limited(one.text, inside);
+            REQUIRE(events.size() == (one.text == "stay" ? 2 : 1));
+            CHECK(events.back()["event"] == "access");
+            CHECK(events.back()["outcome"] == one.outcome);
+            CHECK_FALSE(events.back().contains("version"));
+        }
+    }
+}
+
 TEST_CASE("the log goes where it is told to, or nowhere", "[middleware]")
 {
     CHECK(log_of(log_stream::standard_output, 1, header + "hello").size() == 1);
@@ -128,6 +170,7 @@ TEST_CASE("a refused connection has a line of its own, and none in the access lo
     REQUIRE(events.size() == 1);
     CHECK(events[0]["event"] == "refused");
     CHECK(events[0]["reason"] == "malformed");
-    CHECK(events[0]["detail"] == "no_signature at byte 0");
+    CHECK(events[0]["detail"] ==
+          "no_signature at byte 0; HTTP request where a PROXY header was required");
     CHECK(events[0]["peer"].get<std::string>().starts_with("127.0.0.1:"));
 }

@@ -467,3 +467,25 @@ TEST_CASE("an exchange survives a fault at every operation", "[net]")
             std::rethrow_exception(failure);
     });
 }
+
+TEST_CASE("bytes are counted in both directions, whatever call moves them", "[net]")
+{
+    run_here([]() -> task<> {
+        auto pair = co_await connect_pair();
+        co_await pair.client.write("receive");
+        const chunk received = co_await pair.server.receive();
+        co_await pair.client.write("read");
+        std::array<std::byte, 10> room{};
+        const std::size_t read = co_await pair.server.read_some(room);
+        co_await pair.client.write("fill");
+        const std::size_t filled = co_await pair.server.fill();
+        const std::size_t buffered = co_await pair.server.read_some(room);
+        CHECK(received.size() + read + filled == 15);
+        CHECK(buffered == 4);  // counted when it came
+        CHECK(pair.server.bytes_received() == 15);
+        CHECK(pair.client.bytes_sent() == 15);
+        CHECK(pair.server.bytes_sent() == 0);
+        connection moved{std::move(pair.server)};
+        CHECK(moved.bytes_received() == 15);
+    });
+}

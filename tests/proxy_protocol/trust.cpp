@@ -140,3 +140,18 @@ TEST_CASE("a trust table is built from configuration", "[proxy_protocol]")
     CHECK(to_string(trust_outcome::refuse) == "refuse");
     CHECK(to_string(trust_outcome::direct) == "direct");
 }
+
+TEST_CASE("a decision numbers the entry that made it", "[proxy_protocol]")
+{
+    trust_table table{"10.0.0.0/8", "10.0.0.5"};
+    table.add("10.0.0.6", trust_outcome::refuse).others(trust_outcome::direct);
+    REQUIRE(table.size() == 3);
+    for (const std::string_view text : {"10.0.0.5:1", "10.0.0.6:1", "10.1.1.1:1"}) {
+        const trust_decision decision = table.decide(peer(text));
+        CHECK(decision.entry < table.size());
+        CHECK(table.entry_at(decision.entry) == decision.source);
+    }
+    CHECK(table.decide(peer("10.0.0.5:1")).entry != table.decide(peer("10.0.0.6:1")).entry);
+    CHECK(table.decide(peer("192.0.2.1:1")).entry == table.size());
+    CHECK(table.entry_at(table.size()) == "others");
+}

@@ -52,8 +52,9 @@ void deadline::stop_strands() noexcept
 void deadline::on_due(timer& self) noexcept
 {
     auto& limit = static_cast<deadline&>(self);
-    if (limit.due_ > now()) {
-        internal::ctx.running->timers().arm(limit, limit.due_);
+    const time_point due = limit.due();
+    if (due > now()) {
+        internal::ctx.running->timers().arm(limit, due);
         return;
     }
     limit.expired_ = !limit.stopped();

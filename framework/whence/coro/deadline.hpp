@@ -15,7 +15,7 @@ public:
     explicit deadline(time_point due) noexcept;
     ~deadline() override;
 
-    /// Moves the moment to `time_max` from now: a store, for a deadline on idleness.
+    /// Moves the moment to `time_max` from now: a store.
     void refresh() noexcept { due_ = later(now(), time_max_); }
     /// Tells whether this clock, and nobody else, stopped it.
     bool expired() const noexcept { return expired_; }
@@ -23,6 +23,8 @@ public:
 protected:
     struct shield_tag {};
     deadline(nanoseconds time_max, shield_tag) noexcept;
+    /// Gives the moment; asked when the last known one has come, it may give a later one.
+    virtual time_point due() noexcept { return due_; }
 
 private:
     void enter() noexcept;

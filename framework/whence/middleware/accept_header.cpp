@@ -3,6 +3,7 @@
 #include <whence/coro/deadline.hpp>
 #include <whence/net/report.hpp>
 #include <whence/net/socket.hpp>
+#include <whence/proxy_protocol/hint.hpp>
 
 #include <algorithm>
 
@@ -17,6 +18,7 @@ constexpr const char* malformed = "malformed";
 constexpr const char* too_large = "too_large";
 constexpr const char* too_late = "too_late";
 constexpr const char* truncated = "truncated";
+constexpr const char* vetoed = "vetoed";
 
 peer_identity identify(const connection& conn)
 {
@@ -27,10 +29,13 @@ peer_identity identify(const connection& conn)
     return conn.peer();
 }
 
-verdict refusal_of(const parse_result& parsed)
+verdict refusal_of(const parse_result& parsed, const_bytes came)
 {
     std::string detail{to_string(parsed.reason)};
     detail += " at byte " + std::to_string(parsed.position);
+    const std::string_view hint = hint_of(came);
+    if (parsed.status == parse_status::not_proxy && !hint.empty())
+        detail.append("; ").append(hint).append(" where a PROXY header was required");
     return verdict::refuse(parsed.reason == parse_reason::too_large ? too_large : malformed,
                            std::move(detail));
 }
@@ -51,14 +56,17 @@ verdict refusal_after(const std::error_code& error, bool expired, const connecti
     return verdict::refuse_quietly(error == std::errc::operation_canceled ? "draining" : "reset");
 }
 
-}  // namespace
-
-task<verdict> accept::operator()(connection& conn) const
+verdict refusal_by(const char* objection, const header_view& header)
 {
-    return receive(conn, options_.trust, options_.header);
+    std::string detail{to_string(header.command())};
+    if (header.has_addresses())
+        detail = "client " + to_string(header.source());
+    return verdict::refuse(vetoed, detail.append(": ").append(objection));
 }
 
-task<verdict> receive(connection& conn, const trust_table& trust, header_limits limits)
+/// `veto`: may be null, or empty.
+task<verdict> receive_header(connection& conn, const trust_table& trust, header_limits limits,
+                             const header_veto* veto)
 {
     const trust_outcome outcome = trust.decide(identify(conn)).outcome;
     if (outcome == trust_outcome::refuse)
@@ -71,12 +79,15 @@ task<verdict> receive(connection& conn, const trust_table& trust, header_limits 
     for (;;) {
         const parse_result parsed = parse(conn.buffered(), options);
         if (parsed.status == parse_status::complete) {
+            const char* const objection = veto && *veto ? (*veto)(parsed.header, conn) : nullptr;
+            if (objection)
+                co_return refusal_by(objection, parsed.header);
             conn.set_header(parsed.header);
             conn.consume(parsed.header.size());
             co_return verdict::pass();
         }
         if (parsed.status != parse_status::incomplete)
-            co_return refusal_of(parsed);
+            co_return refusal_of(parsed, conn.buffered());
         // Room for what has come once more, not for what is announced: memory follows the data.
         const std::size_t room = std::max(conn.buffered().size(), room_min);
         auto filling = as_result(conn.fill(room));
@@ -86,6 +97,35 @@ task<verdict> receive(connection& conn, const trust_table& trust, header_limits 
         if (*filled == 0)
             co_return refusal_at_end(conn);
     }
+}
+
+}  // namespace
+
+task<verdict> accept::operator()(connection& conn) const
+{
+    return receive_header(conn, options_.trust, options_.header, &options_.veto);
+}
+
+task<verdict> receive(connection& conn, const trust_table& trust, header_limits limits)
+{
+    return receive_header(conn, trust, limits, nullptr);
+}
+
+const char* refuse_local_claims(const header_view& header, const connection& conn)
+{
+    const endpoint claimed = header.source();
+    if (!claimed.is_ip())
+        return nullptr;
+    const ip_address client = claimed.address();
+    if (client.is_loopback())
+        return "a loopback address";
+    if (client.is_unspecified())
+        return "the unspecified address";
+    if (client.is_multicast())
+        return "a multicast address";
+    if (conn.local().is_ip() && client == conn.local().address())
+        return "our own address";
+    return nullptr;
 }
 
 task<result<endpoint>> client_address(connection& conn, const trust_table& trust,

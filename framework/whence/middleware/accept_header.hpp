@@ -4,6 +4,8 @@
 #include <whence/proxy_protocol/parse.hpp>
 #include <whence/proxy_protocol/trust.hpp>
 
+#include <functional>
+
 namespace whence::inline v0::proxy_protocol {
 
 /// Bounds the wait for a header.
@@ -15,10 +17,20 @@ struct header_limits {
     u32 size_max = 4096;
 };
 
+/// Refuses what a trusted peer claims: gives the reason in a few words, or null to let it pass.
+/// Called for every header, also one that names nobody, before the connection takes it over.
+/// shape: the text has static lifetime; called from every thread that serves.
+using header_veto = std::function<const char*(const header_view&, const connection&)>;
+
+/// Vetoes a client that cannot be one: a loopback, unspecified or multicast address, or our own
+/// address at which the connection arrived.
+const char* refuse_local_claims(const header_view& header, const connection& conn);
+
 /// Configures accept().
 struct accept_options {
     trust_table trust;  // no default: nobody is trusted until named
     header_limits header = {};
+    header_veto veto = {};  // such as refuse_local_claims; none: every claim is believed
 };
 
 /// Reads the header of a connection that this table trusts, and lets the connection say whom it is
@@ -26,7 +38,8 @@ struct accept_options {
 ///   require   exactly the header is consumed; what follows it stays in the receive queue
 ///   direct    passes; not one byte is interpreted
 ///   refuse    closed without a byte
-/// errors: refuses with reason untrusted, malformed, too_large, too_late or truncated; a peer that
+/// errors: refuses with reason untrusted, malformed, too_large, too_late, truncated or vetoed; the
+/// detail names what came instead of a header, when its first bytes tell (hint.hpp); a peer that
 /// closes or resets before its first byte (a health check) is refused quietly.
 /// source: proxy-protocol.txt, section 2; docs/proxy_protocol.md names the tests.
 class accept {

@@ -35,22 +35,41 @@ access_log::record::~record()
     }
 }
 
+void access_log::record::failed(const std::error_code& error) noexcept
+{
+    if (error == std::errc::timed_out)
+        failure_ = "timed_out";
+    else if (error == std::errc::connection_reset || error == std::errc::broken_pipe ||
+             error == std::errc::connection_aborted || error == std::errc::not_connected)
+        failure_ = "reset";
+}
+
+std::string_view access_log::record::outcome() const noexcept
+{
+    if (conn_.ended_by() != end_cause::none)
+        return to_string(conn_.ended_by());
+    if (returned_)
+        return "closed";
+    return internal::ctx.current->stopped ? "cancelled" : failure_;
+}
+
 void access_log::record::write() const
 {
     runtime& here = runtime::current();
-    const char* outcome = "closed";
-    if (!returned_)
-        outcome = internal::ctx.current->stopped ? "cancelled" : "failed";
     json_object line = json_line("access");
     line.add("time", rfc3339(here.io().wall_now()))
         .add("client", conn_.client())
         .add("server", conn_.server())
         .add("peer", conn_.peer())
         .add("local", conn_.local())
-        .add("origin", to_string(conn_.origin()))
-        .add("duration_ms",
+        .add("origin", to_string(conn_.origin()));
+    if (const auto header = conn_.header())
+        line.add("version", u64{header->version()});
+    line.add("duration_ms",
              static_cast<u64>(std::chrono::floor<milliseconds>(now() - conn_.made_at()).count()))
-        .add("outcome", outcome);
+        .add("bytes_received", conn_.bytes_received())
+        .add("bytes_sent", conn_.bytes_sent())
+        .add("outcome", outcome());
     (to_ == log_stream::standard_output ? here.output() : here.errors()).line(line.text());
 }
 

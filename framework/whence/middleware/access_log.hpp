@@ -11,8 +11,13 @@ enum class log_stream : u8 { none, standard_error, standard_output };
 ///   event        "access"
 ///   time         its end, UTC, RFC 3339 with milliseconds
 ///   client, server, peer, local, origin      as in connection.hpp
+///   version      1 or 2, of the header; only when there was one
 ///   duration_ms  since the accept
-///   outcome      "closed": the handler returned; "failed": it threw; "cancelled": by a shut-down
+///   bytes_received, bytes_sent   by completed calls, the header included
+///   outcome      "closed": the handler returned; "failed": it threw; "reset": the peer broke off,
+///                with RST or in the middle of what was awaited; "timed_out": a deadline of the
+///                handler, or of TCP; "idle", "write_stalled": ended by time_limits; "cancelled":
+///                by a shut-down
 class access_log {
 public:
     explicit access_log(log_stream to = log_stream::standard_error) noexcept : to_(to) {}
@@ -28,8 +33,13 @@ private:
     static task<> logged(connection& conn, const Next& next, log_stream to)
     {
         record entry{conn, to};
-        co_await next(conn);
-        entry.returned();
+        try {
+            co_await next(conn);
+            entry.returned();
+        } catch (const std::system_error& error) {
+            entry.failed(error.code());
+            throw;
+        }
     }
 
     /// Writes the line on every way out.
@@ -40,13 +50,16 @@ private:
         record& operator=(const record&) = delete;
         ~record();
         void returned() noexcept { returned_ = true; }
+        void failed(const std::error_code& error) noexcept;
 
     private:
         void write() const;
+        std::string_view outcome() const noexcept;
 
         const connection& conn_;
         log_stream to_;
         bool returned_ = false;
+        const char* failure_ = "failed";
     };
 
     log_stream to_;

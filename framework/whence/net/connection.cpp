@@ -1,6 +1,15 @@
 #include <whence/net/connection.hpp>
 
+#include <whence/coro/deadline.hpp>
+
+#include <linux/sockios.h>
+#include <linux/tcp.h>
+#include <netinet/in.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+
 #include <algorithm>
+#include <cstddef>
 #include <cstring>
 
 namespace whence::inline v0 {
@@ -20,14 +29,29 @@ std::string_view to_string(origin value) noexcept
     return "";
 }
 
+std::string_view to_string(end_cause value) noexcept
+{
+    switch (value) {
+    case end_cause::none:
+        break;
+    case end_cause::idle:
+        return "idle";
+    case end_cause::write_stalled:
+        return "write_stalled";
+    }
+    return "";
+}
+
 connection::connection(transport& via, int fd, endpoint peer, endpoint local) noexcept
     : via_(&via), fd_(fd), peer_(std::move(peer)), local_(std::move(local)), made_at_(now())
 {}
 
 connection::connection(connection&& other) noexcept
     : via_(other.via_), fd_(std::exchange(other.fd_, -1)), write_cut_(other.write_cut_),
-      origin_(other.origin_), queue_(std::move(other.queue_)), peer_(std::move(other.peer_)),
-      local_(std::move(other.local_)), made_at_(other.made_at_), header_(std::move(other.header_)),
+      origin_(other.origin_), ended_by_(other.ended_by_), queue_(std::move(other.queue_)),
+      peer_(std::move(other.peer_)), local_(std::move(other.local_)), made_at_(other.made_at_),
+      bytes_received_(other.bytes_received_), bytes_sent_(other.bytes_sent_),
+      header_(std::move(other.header_)),
       guests_(std::move(other.guests_))
 {
     expects(!other.reading_ && !other.writing_, "a connection is not moved while it is in use");
@@ -67,6 +91,33 @@ void connection::abort() noexcept
     leave();
     if (fd_ >= 0)
         via_->abort(std::exchange(fd_, -1));
+}
+
+task<> connection::close_lingering(std::size_t size_max, nanoseconds time_max)
+{
+    const shield protect{time_max};
+    shutdown();
+    std::size_t dropped = 0;
+    while (is_open() && !write_cut_ && dropped < size_max) {
+        auto receiving = as_result(receive());
+        const result<chunk> got = co_await receiving;
+        if (!got || !*got)
+            break;
+        dropped += got->size();
+    }
+    close();
+}
+
+u64 connection::send_progress() const noexcept
+{
+    tcp_info about{};
+    socklen_t size = sizeof about;
+    constexpr socklen_t needed =
+        offsetof(tcp_info, tcpi_bytes_acked) + sizeof about.tcpi_bytes_acked;
+    if (getsockopt(fd_, IPPROTO_TCP, TCP_INFO, &about, &size) == 0 && size >= needed)
+        return about.tcpi_bytes_acked;
+    int waiting = 0;
+    return ioctl(fd_, SIOCOUTQ, &waiting) == 0 ? static_cast<u64>(waiting) : 0;
 }
 
 void connection::shutdown() noexcept
@@ -118,6 +169,7 @@ result<std::size_t> connection::fill_awaiter::outcome() noexcept
     if (self.result < 0)
         return error_of(-self.result);
     const auto size = static_cast<u32>(self.result);
+    on_.bytes_received_ += size;
     if (size != 0 && room_.empty())
         on_.queue_.put(static_cast<std::byte*>(self.data), size);
     else if (size != 0)
@@ -146,6 +198,7 @@ result<std::size_t> connection::read_awaiter::outcome() noexcept
         const int received = internal::ctx.current->result;
         if (received < 0)
             return error_of(-received);
+        on_.bytes_received_ += static_cast<u32>(received);
         return static_cast<std::size_t>(received);
     }
     const const_bytes there = on_.queue_.bytes();

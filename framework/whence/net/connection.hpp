@@ -36,6 +36,12 @@ private:
     std::unique_ptr<connection_guest> earlier_;
 };
 
+/// Says which limit ended a session, if one did.
+enum class end_cause : u8 { none, idle, write_stalled };
+
+/// Returns the word: "", "idle", "write_stalled".
+std::string_view to_string(end_cause value) noexcept;
+
 /// Is one stream connection: its bytes, its two ends, and whom it was made for.
 /// limits: one reader and one writer at a time, each a strand of the runtime that made it; another
 /// is a programmer error and aborts. Not moved or destroyed while either waits.
@@ -106,6 +112,12 @@ public:
     void close() noexcept;
     /// Ends both at once: RST.
     void abort() noexcept;
+    /// Ends our direction, drops what the peer still sends until it ends, too, and closes: so that
+    /// a farewell arrives although unread bytes wait, for which close() would send RST.
+    /// resumes: also in a stopped scope; nothing cancels it before its time.
+    /// limits: drops at most about `size_max` bytes for at most `time_max`; then it closes as
+    /// close() does. Nobody else reads or writes.
+    task<> close_lingering(std::size_t size_max = 65'536, nanoseconds time_max = 2s);
     bool is_open() const noexcept { return fd_ >= 0; }
 
     /// The other end of the wire: the proxy, when there is one.
@@ -137,9 +149,27 @@ public:
     /// first.
     void keep(std::unique_ptr<connection_guest> guest) noexcept;
 
+    /// Count all bytes of completed calls, a header included.
+    u64 bytes_received() const noexcept { return bytes_received_; }
+    u64 bytes_sent() const noexcept { return bytes_sent_; }
+    /// Tells whether a write waits.
+    bool is_writing() const noexcept { return writing_; }
+    /// Gives a number that changes when the peer's system has taken more of what is being written;
+    /// the pieces of a large write are seen here and nowhere else. A system call.
+    /// shape: the bytes that TCP knows acknowledged, else those that wait in the socket.
+    u64 send_progress() const noexcept;
+
+    /// The limit that ended the session: idle_time or write_time note it, logs tell it.
+    end_cause ended_by() const noexcept { return ended_by_; }
+    void set_ended_by(end_cause cause) noexcept { ended_by_ = cause; }
+
     /// When the connection was made; deadlines on its first bytes run from here.
     time_point made_at() const noexcept { return made_at_; }
     int native_handle() const noexcept { return fd_; }
+
+    /// Puts another carrier of the bytes in place, and gives the one that was there.
+    /// limits: it outlives its stay; nothing waits on the connection but what it carries itself.
+    transport& exchange_transport(transport& via) noexcept { return *std::exchange(via_, &via); }
 
 private:
     class io_awaiter;
@@ -149,12 +179,15 @@ private:
     int fd_;
     bool reading_ = false;
     bool writing_ = false;
-    bool write_cut_ = false;
-    whence::origin origin_ = whence::origin::direct;
+    bool write_cut_ : 1 = false;
+    whence::origin origin_ : 2 = whence::origin::direct;
+    end_cause ended_by_ : 2 = end_cause::none;
     receive_queue queue_;
     endpoint peer_;
     endpoint local_;
     time_point made_at_;
+    u64 bytes_received_ = 0;
+    u64 bytes_sent_ = 0;
     std::optional<proxy_protocol::header> header_;
     std::unique_ptr<connection_guest> guests_;
 };
@@ -231,6 +264,7 @@ private:
         const strand& self = *internal::ctx.current;
         if (self.result <= 0) [[unlikely]]
             return -self.result;
+        on_.bytes_received_ += static_cast<u32>(self.result);
         on_.queue_.put(static_cast<std::byte*>(self.data), static_cast<u32>(self.result));
         return 0;
     }
@@ -297,10 +331,15 @@ private:
             return 0;
         on_.writing_ = false;
         const int sent = internal::ctx.current->result;
-        if (sent == static_cast<int>(bytes_.size())) [[likely]]
+        if (sent == static_cast<int>(bytes_.size())) [[likely]] {
+            on_.bytes_sent_ += bytes_.size();
             return 0;
+        }
         on_.write_cut_ = true;
-        return sent < 0 ? -sent : ECANCELED;
+        if (sent < 0)
+            return -sent;
+        on_.bytes_sent_ += static_cast<u32>(sent);
+        return ECANCELED;
     }
 
     const_bytes bytes_;

@@ -167,6 +167,8 @@ void server::end_badly(connection& conn) noexcept
     } catch (...) {
         report_failure(conn, "an exception of unknown type");
     }
+    if (conn.ended_by() == end_cause::idle)
+        conn.close();  // nothing went wrong: FIN
     conn.abort();
 }
 

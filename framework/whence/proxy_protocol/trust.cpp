@@ -60,10 +60,19 @@ trust_table& trust_table::others(trust_outcome outcome) noexcept
 
 trust_decision trust_table::decide(const peer_identity& peer) const noexcept
 {
-    for (const auto& one : rules_)
+    u32 number = 0;
+    for (const auto& one : rules_) {
         if (one.names(peer))
-            return {one.outcome, one.text};
-    return {others_, {}};
+            return {one.outcome, one.text, number};
+        ++number;
+    }
+    return {others_, {}, number};
+}
+
+std::string_view trust_table::entry_at(std::size_t number) const noexcept
+{
+    expects(number <= rules_.size(), "a number of an entry of this table");
+    return number < rules_.size() ? std::string_view{rules_[number].text} : "others";
 }
 
 bool trust_table::rule::names(const peer_identity& peer) const noexcept

@@ -42,6 +42,8 @@ struct trust_decision {
     /// Names the entry as the table prints it; empty when no entry names the peer. It lives as long
     /// as the table.
     std::string_view source;
+    /// Numbers the entry for counters: below size(), or size() for those whom no entry names.
+    u32 entry = 0;
 };
 
 /// Says which peers speak for others. The longest matching prefix decides; ::ffff:a.b.c.d counts as
@@ -66,6 +68,12 @@ public:
 
     /// Decides about a peer.
     trust_decision decide(const peer_identity& peer) const noexcept;
+
+    /// Counts the entries.
+    std::size_t size() const noexcept { return rules_.size(); }
+    /// Returns the entry of a number as the table prints it; "others" for size().
+    /// shape: lives as long as the table; adding an entry numbers them anew.
+    std::string_view entry_at(std::size_t number) const noexcept;
 
 private:
     enum class source_kind : u8 { network, unix_uid, unix_gid };
