@@ -5,7 +5,7 @@
 #      unpacked into .deps/. The system's sources, pins and packages stay as they are.
 # Needs from ./dev: $root, $assume_yes, say, die.
 
-common_packages=(binutils ca-certificates ccache cmake curl git haproxy libcli11-dev
+common_packages=(binutils ca-certificates ccache cmake curl doxygen git haproxy libcli11-dev
     libnginx-mod-stream make ninja-build openssl pkgconf python3 valgrind)
 newer_packages=(catch2 libasio-dev liburing-dev nlohmann-json3-dev)
 
@@ -42,7 +42,7 @@ Ubuntu 24.04 and newer. Here ./dev uses what it finds (--no-prepare leaves this 
   cmake 3.25, ninja, python3, git; clang 16 (19 recommended) or g++ 13;
   liburing 2.5, Asio 1.28, Catch2 3.4, nlohmann/json 3.11, CLI11 2.1;
   for tests, demo and checks: haproxy, nginx with its stream module, curl, openssl, valgrind,
-  clang-format 19, clang-tidy 19, pkg-config, make; ccache when present."
+  clang-format 19, clang-tidy 19, pkg-config, make, doxygen; ccache when present."
         ;;
     esac
 }

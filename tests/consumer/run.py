@@ -119,7 +119,7 @@ def installed_otherwise():
 @cache
 def package():
     """The Debian package, unpacked."""
-    deb = run(ROOT / "dev", "--no-prepare", "package", CXX=cached("CMAKE_CXX_COMPILER")).splitlines()[-1]
+    deb = run(ROOT / "dev", "--no-prepare", "package", CXX=Path(cached("CMAKE_CXX_COMPILER")).name).splitlines()[-1]
     run("dpkg-deb", "-x", deb, WORK / "debian")
     return deb, WORK / "debian/usr"
 

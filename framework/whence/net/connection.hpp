@@ -19,6 +19,7 @@ enum class origin : u8 {
     unknown,  // a trusted proxy could not tell the client's address
 };
 
+/// Returns the name: "direct", "proxied", ...
 std::string_view to_string(origin value) noexcept;
 
 /// Is one stream connection: its bytes, its two ends, and whom it was made for.
