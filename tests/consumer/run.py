@@ -7,8 +7,10 @@ BUILD_DIR is built already. What it installs goes outside of the checkout; what 
 BUILD_DIR-consumer, where ccache knows most of it. Ends in the line `N passed, N failed`.
 """
 
+import json
 import os
 import re
+import runpy
 import shutil
 import signal
 import socket
@@ -17,12 +19,13 @@ import sys
 import tempfile
 import threading
 import time
+import types
 from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 HERE = Path(__file__).resolve().parent
-SECONDS_MAX = 200  # for one command: the longest is a build of whence without a warm ccache
+SECONDS_MAX = 240  # for one command: the longest is a build of whence without a warm ccache
 ENVIRONMENT = {k: v for k, v in os.environ.items() if not k.startswith(("CTEST", "PKG_CONFIG", "MAKE", "CXX"))}
 ENVIRONMENT |= {"CCACHE_BASEDIR": str(ROOT), "CCACHE_NOHASHDIR": "1", "LC_ALL": "C"}
 CASES = []
@@ -313,6 +316,44 @@ def the_debian_package_says_what_it_needs():
 @case
 def the_debian_package_builds_a_whoami():
     ask(build_with_cmake("debian-found", package()[1], cached("CMAKE_CXX_COMPILER")))
+
+
+# ---- recipes of package managers ----------------------------------------------------------------------
+
+@case
+def the_vcpkg_manifest_is_well_formed():
+    manifest = json.loads((ROOT / "vcpkg.json").read_text())
+    check(manifest["name"] == "whence" and manifest["version-semver"] == version(), f"{manifest}")
+    known = {"$schema", "name", "version-semver", "description", "license", "supports", "dependencies", "features"}
+    check(set(manifest) <= known, f"unknown: {set(manifest) - known}")
+    named = [*manifest["dependencies"], *(d for f in manifest["features"].values() for d in f["dependencies"])]
+    check(all(re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", name) for name in named), f"{named}")
+
+
+def conan_recipe():
+    """The recipe's class, with Conan replaced by nothing: it may not be installed."""
+    for name in ("conan", "conan.errors", "conan.tools", "conan.tools.build", "conan.tools.cmake", "conan.tools.files"):
+        module = sys.modules[name] = types.ModuleType(name)
+        module.__getattr__ = lambda wanted: (lambda *_: Path(_[1]).read_text()) if wanted == "load" else type(wanted, (), {})
+    return runpy.run_path(str(ROOT / "conanfile.py"))["whence"]
+
+
+@case
+def the_conan_recipe_exports_what_a_build_needs():
+    recipe = conan_recipe()()
+    recipe.recipe_folder = ROOT
+    recipe.set_version()
+    check(recipe.version == version(), f"version {recipe.version}")
+    sources = WORK / "exported"
+    for pattern in recipe.exports_sources:
+        for path in filter(Path.is_file, ROOT.glob(pattern.replace("*", "**/*"))):
+            target = sources / path.relative_to(ROOT)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(path, target)
+    run("cmake", "-G", "Ninja", "-S", sources, "-B", sources / "build", "-DWHENCE_BUILD_EXAMPLES=OFF",
+        "-DWHENCE_BUILD_TESTS=OFF", "-DWHENCE_BUILD_BENCH=OFF", "-DWHENCE_BUNDLE_LIBURING=OFF",
+        "-DCMAKE_CXX_COMPILER=" + cached("CMAKE_CXX_COMPILER"),
+        *(f"-D{name}={cached(name)}" for name in ("WHENCE_LIBURING_INCLUDE_DIR", "WHENCE_LIBURING_LIBRARY")))
 
 
 def outcome_of(name, function):
