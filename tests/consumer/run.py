@@ -236,7 +236,7 @@ def find_package_builds_a_whoami_with_gcc_in_a_newer_standard():
 @case
 def find_package_takes_no_other_minor_version():
     major, minor, _ = map(int, version().split("."))
-    for other in (f"{major}.{minor + 1}", f"{major + 1}.0"):
+    for other in (f"{major}.{minor - 1}", f"{major}.{minor + 1}", f"{major + 1}.0"):
         status, output = configure(WORK / f"version-{other}", installed(), f"-DCONSUMER_VERSION={other}")
         check(status != 0 and re.search(rf"version:\s+{version()}", output), output)
 
