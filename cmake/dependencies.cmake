@@ -7,17 +7,7 @@ if(EXISTS ${WHENCE_DEPS})
 endif()
 
 find_package(Threads REQUIRED)
-
-# Reads `#define NAME number` from a header; empty if there is no such file or line.
-function(whence_read_define file name result)
-    set(${result} "" PARENT_SCOPE)
-    if(EXISTS ${file})
-        file(STRINGS ${file} lines REGEX "^#define[ \t]+${name}[ \t]+[0-9]+")
-        if(lines MATCHES "${name}[ \t]+([0-9]+)")
-            set(${result} ${CMAKE_MATCH_1} PARENT_SCOPE)
-        endif()
-    endif()
-endfunction()
+include(find_liburing)  # also installed, for who links the library
 
 # Ends the configuration. Forgets what was found, so that the next run looks again.
 function(whence_dependency_missing what found package)
@@ -30,20 +20,9 @@ endfunction()
 
 # ---- liburing ----------------------------------------------------------------------------------------
 # Static by preference: what runs is then what was tested, whatever the target machine has installed.
-find_path(WHENCE_LIBURING_INCLUDE_DIR liburing.h)
-find_library(WHENCE_LIBURING_LIBRARY NAMES liburing.a uring)
-set(liburing_version_header ${WHENCE_LIBURING_INCLUDE_DIR}/liburing/io_uring_version.h)
-whence_read_define(${liburing_version_header} IO_URING_VERSION_MAJOR liburing_major)
-whence_read_define(${liburing_version_header} IO_URING_VERSION_MINOR liburing_minor)
-if(NOT WHENCE_LIBURING_INCLUDE_DIR OR NOT WHENCE_LIBURING_LIBRARY)
-    whence_dependency_missing("liburing 2.5 or newer" "none" "liburing's development files")
-elseif(NOT "${liburing_major}.${liburing_minor}" VERSION_GREATER_EQUAL 2.5)
-    if(liburing_major STREQUAL "")
-        set(liburing_minor "one older than 2.4 in ${WHENCE_LIBURING_INCLUDE_DIR}")
-    else()
-        set(liburing_minor "${liburing_major}.${liburing_minor} in ${WHENCE_LIBURING_INCLUDE_DIR}")
-    endif()
-    whence_dependency_missing("liburing 2.5 or newer" "${liburing_minor}" "a newer liburing")
+if(WHENCE_LIBURING_PROBLEM)
+    whence_dependency_missing("liburing ${WHENCE_LIBURING_VERSION_MIN} or newer" "${WHENCE_LIBURING_PROBLEM}"
+        "liburing's development files")
 endif()
 add_library(whence_liburing INTERFACE)
 # SYSTEM: newer kernel headers define RWF_ constants that glibc's own headers define as well.

@@ -5,8 +5,8 @@
 #      unpacked into .deps/. The system's sources, pins and packages stay as they are.
 # Needs from ./dev: $root, $assume_yes, say, die.
 
-common_packages=(ca-certificates ccache cmake curl git haproxy libcli11-dev libnginx-mod-stream ninja-build
-    openssl python3 valgrind hitch stunnel4 swaks varnish)
+common_packages=(binutils ca-certificates ccache cmake curl doxygen git haproxy hitch libcli11-dev
+    libnginx-mod-stream make ninja-build openssl pkgconf prometheus python3 stunnel4 swaks valgrind varnish)
 newer_packages=(catch2 libasio-dev liburing-dev nlohmann-json3-dev)
 
 # Debian 12 only: package/suite, the oldest version that serves, and a file that must be there afterwards.
@@ -42,7 +42,8 @@ Ubuntu 24.04 and newer. Here ./dev uses what it finds (--no-prepare leaves this 
   cmake 3.25, ninja, python3, git; clang 16 (19 recommended) or g++ 13;
   liburing 2.5, Asio 1.28, Catch2 3.4, nlohmann/json 3.11, CLI11 2.1;
   for tests, demo and checks: haproxy, nginx with its stream module, curl, openssl, valgrind,
-  hitch, stunnel, swaks, varnish; clang-format 19, clang-tidy 19; ccache when present."
+  hitch, stunnel, swaks, varnish, promtool (prometheus); clang-format 19, clang-tidy 19, pkg-config,
+  make, doxygen; ccache when present."
         ;;
     esac
 }

@@ -6,6 +6,7 @@
 
 namespace whence::inline v0 {
 
+/// Name the integers by their bits.
 using u8 = std::uint8_t;
 using u16 = std::uint16_t;
 using u32 = std::uint32_t;

@@ -23,6 +23,7 @@ struct loop_clock {
     static time_point now() noexcept;
 };
 
+/// Names a moment of the loop's clock.
 using time_point = loop_clock::time_point;
 
 /// Tells the current runtime's time.

@@ -20,6 +20,7 @@ enum class origin : u8 {
     unknown,  // a trusted proxy could not tell the client's address
 };
 
+/// Returns the name: "direct", "proxied", ...
 std::string_view to_string(origin value) noexcept;
 
 /// Is something that lasts as long as a connection, such as its place under a limit: destroyed when

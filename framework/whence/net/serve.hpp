@@ -38,6 +38,7 @@ struct serve_options {
 task<> serve(std::vector<listener> listeners, std::unique_ptr<const application> app,
              serve_options options = {});
 
+/// The same for any application: a handler, or what `pipeline` makes.
 template <servable App>
 task<> serve(std::vector<listener> listeners, App app, serve_options options = {})
 {

@@ -95,6 +95,7 @@ private:
     const_bytes bytes_;
 };
 
+/// Walks over the entries, views of the same bytes.
 class tlv_range::iterator {
 public:
     using value_type = tlv;

@@ -1,5 +1,7 @@
 #pragma once
 
+// Not a public header: only uring_driver knows liburing.
+
 #include <whence/base/sanitizer.hpp>
 #include <whence/runtime/driver.hpp>
 #include <whence/runtime/uring_unavailable.hpp>
