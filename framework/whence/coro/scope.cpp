@@ -49,10 +49,10 @@ bool is_cancelled(const std::exception_ptr& error) noexcept
 
 }  // namespace
 
-void cancel_scope::describe(std::string& out, unsigned depth)
+void cancel_scope::walk(visitor visit, void* to)
 {
-    describe_strands(out, depth);
-    children_.for_each([&](cancel_scope& child) { child.describe(out, depth + 1); });
+    walk_strands(visit, to);
+    children_.for_each([&](cancel_scope& child) { child.walk(visit, to); });
 }
 
 scope::scope() noexcept : cancel_scope(innermost_of_current()) {}
@@ -82,6 +82,13 @@ void scope::spawn(task<> work, std::source_location where)
     spawn(run_task(std::move(work)), where);
 }
 
+void scope::spawn(task<> work, const char* name, std::source_location where)
+{
+    internal::spawned body = run_task(std::move(work));
+    body.handle.promise().name = name;
+    spawn(body, where);
+}
+
 void scope::spawn(internal::spawned body, std::source_location where) noexcept
 {
     strand& child = body.handle.promise();
@@ -90,6 +97,7 @@ void scope::spawn(internal::spawned body, std::source_location where) noexcept
     child.innermost = this;
     child.stopped = stopped_;
     child.where = where;
+    child.since = now();
     strands_.push_back(child);
     ++size_;
     internal::make_ready(child);
@@ -120,16 +128,9 @@ void scope::stop_strands() noexcept
     });
 }
 
-void scope::describe_strands(std::string& out, unsigned depth)
+void scope::walk_strands(visitor visit, void* to)
 {
-    strands_.for_each([&](const strand& child) {
-        out.append(std::size_t{2} * depth, ' ');
-        out += child.where.file_name() + (":" + std::to_string(child.where.line()));
-        out += child.state == operation_state::ready ? " ready" : " waits";
-        out += child.stopped ? ", stopped, in " : " in ";
-        out += child.where.function_name();
-        out += '\n';
-    });
+    strands_.for_each([&](const strand& child) { visit(to, child); });
 }
 
 void scope::submit(operation& op) noexcept

@@ -72,11 +72,25 @@ void runtime::run(task<> main)
     }
 }
 
-std::string runtime::dump_tasks()
+std::string runtime::dump_tasks(const task_dump_options& options)
 {
     std::string out;
-    root_.describe(out);
+    whence::dump_tasks(root_, io_->now(), out, options);
     return out;
+}
+
+void runtime::log_tasks(const task_dump_options& options) noexcept
+{
+    try {
+        const std::string lines = dump_tasks(options);
+        for (std::size_t at = 0; at < lines.size();) {
+            const std::size_t end = lines.find('\n', at);
+            errors_.line(std::string_view{lines}.substr(at, end - at));
+            at = end + 1;
+        }
+    } catch (const std::bad_alloc&) {
+        // Memory is what is missing.
+    }
 }
 
 void runtime::turn() noexcept

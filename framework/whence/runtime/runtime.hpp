@@ -1,7 +1,7 @@
 #pragma once
 
 #include <whence/coro/event.hpp>
-#include <whence/coro/scope.hpp>
+#include <whence/coro/task_dump.hpp>
 #include <whence/runtime/log_sink.hpp>
 #include <whence/runtime/report_log.hpp>
 
@@ -42,8 +42,12 @@ public:
     /// Takes events that strangers can cause, for stderr, at a limited rate.
     report_log& reports() noexcept { return reports_; }
 
-    /// Tells, a line each, where all strands wait.
-    std::string dump_tasks();
+    /// Tells in JSON lines where the tasks wait, for how long and for whom (coro/task_dump.hpp).
+    /// limits: by the runtime's own thread, or one for which that stands still.
+    /// errors: std::bad_alloc.
+    std::string dump_tasks(const task_dump_options& options = {});
+    /// Writes the same to stderr. Without memory, or without room in the log, there are lines less.
+    void log_tasks(const task_dump_options& options = {}) noexcept;
 
 private:
     time_point read_clock() noexcept override { return io_->now(); }
