@@ -38,7 +38,7 @@ runtime::runtime() : runtime(open_uring_driver()) {}
 
 runtime::runtime(std::unique_ptr<driver> io)
     : loop(io->now()), io_(std::move(io)), errors_(*io_, stderr_fd), output_(*io_, stdout_fd),
-      reports_(errors_)
+      reports_(errors_), metrics_(io_->wall_now())
 {}
 
 runtime::~runtime()
@@ -95,6 +95,7 @@ void runtime::log_tasks(const task_dump_options& options) noexcept
 
 void runtime::turn() noexcept
 {
+    const time_point begun = now();
     internal::run_ready();
     timers().advance(now());
     nanoseconds at_most = nanoseconds::zero();
@@ -102,8 +103,18 @@ void runtime::turn() noexcept
         const auto due = timers().next_due();
         at_most = due ? std::max(*due - now(), nanoseconds{1}) : nanoseconds::max();
     }
+    count_turn(begun);
     io_->wait(at_most);
     forget_now();
+}
+
+/// Counts how long the turn took that ends now, and what the wait before it brought.
+void runtime::count_turn(time_point begun) noexcept
+{
+    const u64 completions = io_->metrics().completions.value();
+    metrics_.turn(io_->now() - begun,
+                  completions - std::exchange(completions_counted_, completions));
+    metrics_.sample(*io_, errors_.dropped() + output_.dropped(), reports_.held_back());
 }
 
 }  // namespace whence::inline v0

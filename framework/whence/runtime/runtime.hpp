@@ -4,6 +4,7 @@
 #include <whence/coro/task_dump.hpp>
 #include <whence/runtime/log_sink.hpp>
 #include <whence/runtime/report_log.hpp>
+#include <whence/runtime/runtime_metrics.hpp>
 
 namespace whence::inline v0 {
 
@@ -42,6 +43,9 @@ public:
     /// Takes events that strangers can cause, for stderr, at a limited rate.
     report_log& reports() noexcept { return reports_; }
 
+    /// Holds what this runtime counts; any thread may read it while the runtime lives.
+    runtime_metrics& metrics() noexcept { return metrics_; }
+
     /// Tells in JSON lines where the tasks wait, for how long and for whom (coro/task_dump.hpp).
     /// limits: by the runtime's own thread, or one for which that stands still.
     /// errors: std::bad_alloc.
@@ -52,11 +56,14 @@ public:
 private:
     time_point read_clock() noexcept override { return io_->now(); }
     void turn() noexcept;
+    void count_turn(time_point begun) noexcept;
 
     std::unique_ptr<driver> io_;
     log_sink errors_;
     log_sink output_;
     report_log reports_;
+    runtime_metrics metrics_;
+    u64 completions_counted_ = 0;
     event drain_;
     event hangup_;
     scope root_{scope::root_tag{}};
