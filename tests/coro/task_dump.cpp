@@ -165,8 +165,8 @@ TEST_CASE("a dump of many tasks tells the oldest and counts the rest by place", 
         CHECK(told[1].at("for_ms") == 1000);
         CHECK(told[2].at("for_ms") == 999);
 
-        const auto short_of_places = only(lines_of(outer, {.tasks_max = 0, .places_max = 1}),
-                                          "tasks_at");
+        const auto short_of_places =
+            only(lines_of(outer, {.tasks_max = 0, .places_max = 1}), "tasks_at");
         REQUIRE(short_of_places.size() == 2);
         CHECK(short_of_places[1].at("at") == "elsewhere");
         CHECK(short_of_places[1].at("count") == 1);

@@ -21,10 +21,10 @@ struct task_dump_options {
 ///   {"event":"task","at":...,"function":...,"state":"waiting","for_ms":1500,"in":"root/sessions",
 ///    "name":"keep_alive","client":"203.0.113.7:4242",...}
 /// shape: `state` is waiting, ready (its turn comes), stopped (cancelled, and not yet ended) or
-/// running (it asks); `in` names the scopes from the root down; what the scope's label tells of the subject comes
-/// last. The clock is that of the loop: `for_ms` counts from the turn in which the task ran last.
-/// limits: by the thread that runs the loop, or while that stands still.
-/// errors: std::bad_alloc.
+/// running (it asks); `in` names the scopes from the root down; what the scope's label tells of the
+/// subject comes last. The clock is that of the loop: `for_ms` counts from the turn in which the
+/// task ran last. limits: by the thread that runs the loop, or while that stands still. errors:
+/// std::bad_alloc.
 void dump_tasks(cancel_scope& top, time_point now, std::string& out,
                 const task_dump_options& options = {});
 
