@@ -27,7 +27,8 @@ connection::connection(transport& via, int fd, endpoint peer, endpoint local) no
 connection::connection(connection&& other) noexcept
     : via_(other.via_), fd_(std::exchange(other.fd_, -1)), write_cut_(other.write_cut_),
       origin_(other.origin_), queue_(std::move(other.queue_)), peer_(std::move(other.peer_)),
-      local_(std::move(other.local_)), made_at_(other.made_at_), header_(std::move(other.header_))
+      local_(std::move(other.local_)), made_at_(other.made_at_), metrics_(other.metrics_),
+      header_(std::move(other.header_))
 {
     expects(!other.reading_ && !other.writing_, "a connection is not moved while it is in use");
 }

@@ -11,6 +11,8 @@
 
 namespace whence::inline v0 {
 
+class server_metrics;
+
 /// Says how a connection's client is known.
 enum class origin : u8 {
     direct,   // the peer is the client: nobody spoke for another
@@ -114,6 +116,10 @@ public:
     time_point made_at() const noexcept { return made_at_; }
     int native_handle() const noexcept { return fd_; }
 
+    /// Where the server that accepted it counts; null when none did.
+    server_metrics* metrics() const noexcept { return metrics_; }
+    void count_in(server_metrics& counted) noexcept { metrics_ = &counted; }
+
 private:
     class io_awaiter;
     void leave() noexcept;
@@ -128,6 +134,7 @@ private:
     endpoint peer_;
     endpoint local_;
     time_point made_at_;
+    server_metrics* metrics_ = nullptr;
     std::optional<proxy_protocol::header> header_;
 };
 
