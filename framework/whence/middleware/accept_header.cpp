@@ -2,6 +2,7 @@
 
 #include <whence/coro/deadline.hpp>
 #include <whence/net/report.hpp>
+#include <whence/net/server_metrics.hpp>
 #include <whence/net/socket.hpp>
 
 #include <algorithm>
@@ -60,7 +61,10 @@ task<verdict> accept::operator()(connection& conn) const
 
 task<verdict> receive(connection& conn, const trust_table& trust, header_limits limits)
 {
-    const trust_outcome outcome = trust.decide(identify(conn)).outcome;
+    const trust_decision decision = trust.decide(identify(conn));
+    const trust_outcome outcome = decision.outcome;
+    if (server_metrics* counted = conn.metrics())
+        counted->trust_decided(to_string(outcome), decision.source);
     if (outcome == trust_outcome::refuse)
         co_return verdict::refuse(untrusted);
     if (outcome == trust_outcome::direct)
