@@ -6,7 +6,7 @@
 # Needs from ./dev: $root, $assume_yes, say, die.
 
 common_packages=(ca-certificates ccache cmake curl git haproxy libcli11-dev libnginx-mod-stream ninja-build
-    openssl python3 valgrind)
+    openssl prometheus python3 valgrind)
 newer_packages=(catch2 libasio-dev liburing-dev nlohmann-json3-dev)
 
 # Debian 12 only: package/suite, the oldest version that serves, and a file that must be there afterwards.
@@ -41,7 +41,7 @@ prepare()
 Ubuntu 24.04 and newer. Here ./dev uses what it finds (--no-prepare leaves this note out):
   cmake 3.25, ninja, python3, git; clang 16 (19 recommended) or g++ 13;
   liburing 2.5, Asio 1.28, Catch2 3.4, nlohmann/json 3.11, CLI11 2.1;
-  for tests, demo and checks: haproxy, nginx with its stream module, curl, openssl, valgrind,
+  for tests, demo and checks: haproxy, nginx with its stream module, promtool, curl, openssl, valgrind,
   clang-format 19, clang-tidy 19; ccache when present."
         ;;
     esac
@@ -94,7 +94,7 @@ as_root()
     fi
 }
 
-# haproxy and nginx start a daemon when they are installed. While we install, policy-rc.d says no; a
+# haproxy, nginx and prometheus start a daemon when they are installed. While we install, policy-rc.d says no; a
 # policy that somebody else put there stays. One that we left behind (kill -9) is recognised by its text.
 policy_file=/usr/sbin/policy-rc.d
 policy_text='# written by whence/dev for the time of one installation'
@@ -123,7 +123,7 @@ keep_services_off()
 {
     local unit
     command -v systemctl >/dev/null || return 0
-    for unit in haproxy nginx; do
+    for unit in haproxy nginx prometheus; do
         if [[ " $* " == *" $unit "* || " $* " == *" $unit-core "* ]]; then
             as_root systemctl disable "$unit.service" >/dev/null 2>&1 &&
                 say "The service $unit is installed, but neither started nor enabled."

@@ -17,4 +17,5 @@
 #include <whence/middleware/pipeline.hpp>
 #include <whence/net/connect.hpp>
 #include <whence/net/serve.hpp>
+#include <whence/observe/status_endpoint.hpp>
 #include <whence/runtime/run.hpp>
