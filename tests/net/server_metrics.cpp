@@ -41,8 +41,7 @@ private:
     {
         numbers_[key(which, labels)] += value;
     }
-    void histogram(const metric& which, metric_labels labels,
-                   const histogram_values& held) override
+    void histogram(const metric& which, metric_labels labels, const histogram_values& held) override
     {
         numbers_[key(which, labels)] += static_cast<i64>(held.count());
     }
@@ -95,8 +94,8 @@ TEST_CASE("what becomes of a connection is counted under its own name", "[net]")
         co_await with_server(
             std::unique_ptr<const application>{std::make_unique<const picky>()},
             [](endpoint address) -> task<> {
-                for (const char* text : {"good", "good", "fail", "idle", "reset", "x", "quiet",
-                                         "throw"})
+                for (const char* text :
+                     {"good", "good", "fail", "idle", "reset", "x", "quiet", "throw"})
                     co_await ask(address, text);
                 connection pending = co_await connect(address);
                 connection open = co_await connect(address);
@@ -207,9 +206,9 @@ TEST_CASE("the task dump says for whom a session waits", "[net]")
             co_await support::settle();
             const std::string text = runtime::current().dump_tasks();
             const std::string local = to_string(open.local());
-            CHECK(text.find("\"client\":\"" + local + "\",\"peer\":\"" + local +
-                            "\",\"local\":\"" + to_string(address) + "\",\"listener\":\"" +
-                            to_string(address) + '"') != text.npos);
+            CHECK(text.find("\"client\":\"" + local + "\",\"peer\":\"" + local + "\",\"local\":\"" +
+                            to_string(address) + "\",\"listener\":\"" + to_string(address) + '"') !=
+                  text.npos);
             CHECK(text.find("/sessions\"") != text.npos);
         });
     });
