@@ -175,8 +175,8 @@ TEST_CASE("promtool finds nothing to object to", "[observe]")
     CHECK(text.find(R"(reason="malformed"} 1)") != text.npos);
     CHECK(text.find(R"(reason="closed"} 1)") != text.npos);
     CHECK(text.find(R"(rule="127.0.0.1/32"} 3)") != text.npos);
-    support::process promtool{
-        {support::find_program("promtool", "prometheus"), "check", "metrics"}, {.input = text}};
+    support::process promtool{{support::find_program("promtool", "prometheus"), "check", "metrics"},
+                              {.input = text}};
     CHECK(promtool.wait_for_exit() == 0);
     CHECK(promtool.errors_text() == "");
 }

@@ -59,8 +59,7 @@ http_head parse_http_head(std::string_view text) noexcept
         !(is_1_1 || line == "HTTP/1.0"))
         return bad_request;
     unsigned hosts = 0;
-    for (std::string_view field = cut(text, line_end); !field.empty();
-         field = cut(text, line_end))
+    for (std::string_view field = cut(text, line_end); !field.empty(); field = cut(text, line_end))
     {
         const std::string_view name = cut(field, ":");
         if (!is_token(name) || field.data() == name.data() + name.size() || !is_value(field))

@@ -49,8 +49,7 @@ page find_page(const internal::http_head& head, const status_options& options)
     if (head.path == "/metrics") {
         const runtime_metrics* const own[] = {&here.metrics()};
         return {"200 OK",
-                options.runtimes.empty() ? prometheus_text(own)
-                                         : prometheus_text(options.runtimes),
+                options.runtimes.empty() ? prometheus_text(own) : prometheus_text(options.runtimes),
                 metrics_text};
     }
     if (head.path == "/readyz" && here.drain().is_set())
@@ -107,8 +106,8 @@ status_endpoint::status_endpoint(status_options options) : options_(std::move(op
 /// Reads a request and makes its answer; empty: nobody waits for one.
 task<std::string> status_endpoint::answer(connection& conn) const
 {
-    auto reading =
-        as_result(with_deadline(options_.time_max, conn.read_until("\r\n\r\n", options_.head_size_max)));
+    auto reading = as_result(
+        with_deadline(options_.time_max, conn.read_until("\r\n\r\n", options_.head_size_max)));
     const result<std::string> read = co_await reading;
     if (!read && read.error() == std::errc::timed_out)
         co_return answer_text(page_of(408), true);

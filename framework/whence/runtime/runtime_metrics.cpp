@@ -23,7 +23,7 @@ enum own : u8 {
     frame_bytes,
     buffers,
     buffers_available,
-    buffers_low_turns,
+    buffers_copied,
     buffers_starved,
     log_dropped,
     log_held_back,
@@ -65,10 +65,9 @@ constexpr metric own_metrics[] = {
      .labels = "",
      .meaning = "Receive buffers that hold nothing.",
      .type = metric_type::gauge},
-    {.name = "whence_buffers_low_turns_total",
+    {.name = "whence_buffers_copied_total",
      .labels = "",
-     .meaning = "Turns that ended with less than a quarter of a pool free; what is received "
-                "meanwhile is copied out at once."},
+     .meaning = "Receives copied out at once, because less than a quarter of a pool was free."},
     {.name = "whence_buffers_starved_total",
      .labels = "",
      .meaning = "Receives that found data but no free buffer, and queued for one."},
@@ -104,11 +103,10 @@ void runtime_metrics::sample(driver& io, u64 log_dropped, u64 log_held_back) noe
     const frame_usage usage = frames_in_use();
     frames_.set(usage.frames);
     frame_bytes_.set(usage.bytes);
-    const buffer_pool& pool = io.buffers();
+    buffer_pool& pool = io.buffers();
     buffers_.set(pool.count());
     buffers_available_.set(pool.available());
-    if (pool.low())
-        buffers_low_turns_.add();
+    buffers_copied_.set(pool.copied_out().value());
     buffers_starved_.set(io.metrics().starved.value());
     log_dropped_.set(log_dropped);
     log_held_back_.set(log_held_back);
@@ -126,7 +124,7 @@ void runtime_metrics::read(metric_reader& to) const
     to.number(own_metrics[frame_bytes], {}, frame_bytes_.value());
     to.number(own_metrics[buffers], {}, buffers_.value());
     to.number(own_metrics[buffers_available], {}, buffers_available_.value());
-    number(buffers_low_turns, buffers_low_turns_.value());
+    number(buffers_copied, buffers_copied_.value());
     number(buffers_starved, buffers_starved_.value());
     number(log_dropped, log_dropped_.value());
     number(log_held_back, log_held_back_.value());

@@ -72,7 +72,7 @@ private:
     gauge frame_bytes_;
     gauge buffers_;
     gauge buffers_available_;
-    counter buffers_low_turns_;
+    counter buffers_copied_;
     counter buffers_starved_;
     counter log_dropped_;
     counter log_held_back_;
