@@ -26,7 +26,7 @@ constexpr metric oldest{.name = "app_oldest_seconds",
                         .labels = "",
                         .meaning = "The oldest.",
                         .type = metric_type::gauge,
-                        .unit = metric_unit::nanoseconds,
+                        .unit = metric_unit::time,
                         .merge = metric_merge::smallest};
 constexpr metric spread{.name = "app_spread_total",
                         .labels = "runtime",
@@ -36,7 +36,7 @@ constexpr metric durations{.name = "app_duration_seconds",
                            .labels = "who",
                            .meaning = "Durations.",
                            .type = metric_type::histogram,
-                           .unit = metric_unit::nanoseconds};
+                           .unit = metric_unit::time};
 
 /// Counts what one of several runtimes counts.
 class app_metrics final : public metric_block {
@@ -125,7 +125,7 @@ TEST_CASE("metrics are named, explained and labelled as Prometheus has it", "[ob
         CHECK(names.insert(each->name).second);
         CHECK(each->name.starts_with("whence_"));
         CHECK(each->name.ends_with("_total") == (each->type == metric_type::counter));
-        CHECK(each->name.ends_with("_seconds") == (each->unit == metric_unit::nanoseconds));
+        CHECK(each->name.ends_with("_seconds") == (each->unit == metric_unit::time));
         CHECK(each->meaning.ends_with('.'));
         CHECK(each->meaning.find_first_of("\n\\|") == each->meaning.npos);
         CHECK((each->labels.find("runtime") != each->labels.npos) ==

@@ -57,7 +57,7 @@ constexpr metric own_metrics[] = {
      .labels = "listener",
      .meaning = "Time from the accept to the end of the gates, whatever that was.",
      .type = metric_type::histogram,
-     .unit = metric_unit::nanoseconds},
+     .unit = metric_unit::time},
     {.name = "whence_connections_refused_total",
      .labels = "listener, reason",
      .meaning = "Connections refused, by the reason that the log names."},
@@ -82,7 +82,7 @@ constexpr metric own_metrics[] = {
      .labels = "listener",
      .meaning = "Time from the accept to the end of a session.",
      .type = metric_type::histogram,
-     .unit = metric_unit::nanoseconds},
+     .unit = metric_unit::time},
 };
 
 constexpr std::string_view version_words[] = {"none", "v1", "v2"};

@@ -12,7 +12,7 @@ enum class metric_type : u8 { counter, gauge, histogram };
 /// Names the unit in which a metric is counted.
 enum class metric_unit : u8 {
     count,
-    nanoseconds,  // told in seconds
+    time,  // in nanoseconds, told in seconds
 };
 
 /// Says how the values of several runtimes become one.

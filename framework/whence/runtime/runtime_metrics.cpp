@@ -35,7 +35,7 @@ constexpr metric own_metrics[] = {
      .meaning = "When the program's first runtime started, in seconds since 1970 (UTC); the uptime "
                 "is time() minus this.",
      .type = metric_type::gauge,
-     .unit = metric_unit::nanoseconds,
+     .unit = metric_unit::time,
      .merge = metric_merge::smallest},
     {.name = "whence_turn_completions",
      .labels = "",
@@ -47,7 +47,7 @@ constexpr metric own_metrics[] = {
      .meaning = "How long a turn's tasks and timers ran before the loop waited again: what the "
                 "next completion has to wait for at most.",
      .type = metric_type::histogram,
-     .unit = metric_unit::nanoseconds,
+     .unit = metric_unit::time,
      .merge = metric_merge::per_runtime},
     {.name = "whence_frames",
      .labels = "",
