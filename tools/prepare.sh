@@ -125,7 +125,7 @@ keep_services_off()
     local pair package unit
     command -v systemctl >/dev/null || return 0
     for pair in haproxy/haproxy.service nginx/nginx.service hitch/hitch.service \
-        stunnel4/stunnel.target varnish/varnish.service varnish/varnishncsa.service; do
+        stunnel4/stunnel.target varnish/varnish.service varnish/varnishncsa.service prometheus/prometheus.service; do
         package=${pair%/*} unit=${pair#*/}
         if [[ " $* " == *" $package "* || " $* " == *" $package-core "* ]]; then
             as_root systemctl disable "$unit" >/dev/null 2>&1 &&

@@ -73,6 +73,7 @@ server_options parse_command_line(int count, char** arguments, const std::string
     app.add_option("--access-log", access_log, "Where a line per connection goes")
         ->check(CLI::IsMember({"stderr", "stdout", "off"}))
         ->capture_default_str();
+    add_observe_options(app, options.observe);
     try {
         app.parse(count, arguments);
         check_trust(options.trust);

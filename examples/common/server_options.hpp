@@ -1,6 +1,7 @@
 #pragma once
 
 #include "listen_options.hpp"
+#include "observe_options.hpp"
 
 #include <whence/whence.hpp>
 
@@ -17,6 +18,7 @@ struct server_options {
     whence::proxy_protocol::header_limits header;
     whence::log_stream access_log = whence::log_stream::standard_error;
     whence::serve_options serve;
+    observe_options observe;
 };
 
 /// Reads the command line. Ends the program for --help (status 0) and for a bad command line
@@ -50,7 +52,8 @@ int run_server(int count, char** arguments, const std::string& description, Hand
     const server_options options = parse_command_line(count, arguments, description);
     return whence::run([](const server_options& with, Handler last) -> whence::task<> {
         auto serving = whence::serve(open_listeners(with), with_layers(with, last), with.serve);
-        co_await serving;
+        auto watched = with_status_endpoint(with.observe, std::move(serving));
+        co_await watched;
     }(options, handler));
 }
 

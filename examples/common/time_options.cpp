@@ -25,7 +25,8 @@ void add_time(CLI::App& app, const std::string& name, nanoseconds& target, const
                if (!parsed)
                    throw CLI::ValidationError(name, parsed.error());
                if (*parsed <= nanoseconds::zero())
-                   throw CLI::ValidationError(name, "\"" + text + "\": no time; \"off\" sets no limit");
+                   throw CLI::ValidationError(name,
+                                              "\"" + text + "\": no time; \"off\" sets no limit");
                target = *parsed;
            },
            help)

@@ -24,5 +24,6 @@
 #include <whence/net/connect.hpp>
 #include <whence/net/outbox.hpp>
 #include <whence/net/serve.hpp>
+#include <whence/observe/status_endpoint.hpp>
 #include <whence/runtime/run.hpp>
 #include <whence/runtime/service_manager.hpp>

@@ -249,19 +249,3 @@ TEST_CASE("a strand that takes its cancellation for an error to retry is unwound
         CHECK(tries < 2000);
     });
 }
-
-TEST_CASE("a scope describes where its strands wait", "[coro]")
-{
-    run_to_end([]() -> task<> {
-        int cancellations = 0;
-        scope children;
-        children.spawn(wait_for_ever(cancellations));
-        co_await sleep_for(1ms);
-        std::string text;
-        children.describe(text);
-        CHECK(text.find("scope.cpp:") != text.npos);
-        CHECK(text.find("wait_for_ever") != text.npos);
-        children.stop();
-        co_await children.join();
-    });
-}

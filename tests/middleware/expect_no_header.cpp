@@ -29,8 +29,7 @@ task<> echo_copied(connection& conn)
 {
     std::array<char, 100> room{};
     for (;;) {
-        const std::size_t size =
-            co_await conn.read_some(std::as_writable_bytes(std::span{room}));
+        const std::size_t size = co_await conn.read_some(std::as_writable_bytes(std::span{room}));
         if (size == 0)
             co_return;
         co_await conn.write(std::string_view{room.data(), size});

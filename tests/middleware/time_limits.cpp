@@ -355,9 +355,9 @@ TEST_CASE("once it has closed its connection, a handler takes its time", "[middl
     };
     run_here([&]() -> task<> {
         auto app = pipeline(note_end{&end}, idle_time{20ms}, tidy_up);
-        co_await with_server(
-            std::move(app), [](endpoint address) -> task<> { co_await ask(address, ""); },
-            {.drain_time_max = 5s});
+        co_await with_server(std::move(app),
+                             [](endpoint address) -> task<> { co_await ask(address, ""); },
+                             {.drain_time_max = 5s});
     });
     CHECK(end == "returned");
 }
@@ -368,14 +368,13 @@ TEST_CASE("a shut-down is no matter of idleness", "[middleware]")
     run_here([&]() -> task<> {
         auto app = pipeline(note_end{&end}, idle_time{1h}, echo);
         std::optional<connection> client;
-        co_await with_server(
-            std::move(app),
-            [&client](endpoint address) -> task<> {
-                connection conn = co_await connect(address);
-                client.emplace(std::move(conn));
-                co_await support::settle();
-            },
-            {.drain_time_max = 10ms});
+        co_await with_server(std::move(app),
+                             [&client](endpoint address) -> task<> {
+                                 connection conn = co_await connect(address);
+                                 client.emplace(std::move(conn));
+                                 co_await support::settle();
+                             },
+                             {.drain_time_max = 10ms});
     });
     CHECK(end == "cancelled");
 }

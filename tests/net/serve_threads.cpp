@@ -75,16 +75,15 @@ TEST_CASE("a drain ends the sessions of all runtimes, the slow ones by its deadl
     const auto begin = std::chrono::steady_clock::now();
     run_in_group(3, []() -> task<> {
         std::deque<connection> open;
-        co_await with_server(
-            &tell_runtime,
-            [&open](endpoint address) -> task<> {
-                for (int i = 0; i < 30; ++i) {
-                    open.push_back(co_await connect(address));
-                    auto asking = index_of(open.back());
-                    co_await asking;
-                }
-            },
-            {.drain_time_max = 20ms});
+        co_await with_server(&tell_runtime,
+                             [&open](endpoint address) -> task<> {
+                                 for (int i = 0; i < 30; ++i) {
+                                     open.push_back(co_await connect(address));
+                                     auto asking = index_of(open.back());
+                                     co_await asking;
+                                 }
+                             },
+                             {.drain_time_max = 20ms});
         for (connection& conn : open) {
             auto receiving = as_result(conn.receive());
             const result<chunk> end = co_await receiving;

@@ -105,15 +105,24 @@ TEST_CASE("a bad option of a listening socket ends with status 2 and is named", 
         const char* value;
     };
     const row rows[]{
-        {"--listen", "systemd:"},        {"--listen", "systemd-web"},
-        {"--unix-mode", "0888"},         {"--unix-mode", "1777"},
-        {"--unix-mode", ""},             {"--unix-owner", ":"},
-        {"--unix-owner", ""},            {"--unix-owner", "nobody-of-that-name"},
-        {"--unix-owner", "4294967295"},  {"--keep-alive", "1s,2s,3,4"},
-        {"--keep-alive", "1s,"},         {"--keep-alive", "often"},
-        {"--backlog", "0"},              {"--user-timeout", "5"},
-        {"--defer-accept", "-1s"},       {"--fast-open", "-1"},
-        {"--receive-buffer", "2GiB"},    {"--send-buffer", "much"},
+        {"--listen", "systemd:"},
+        {"--listen", "systemd-web"},
+        {"--unix-mode", "0888"},
+        {"--unix-mode", "1777"},
+        {"--unix-mode", ""},
+        {"--unix-owner", ":"},
+        {"--unix-owner", ""},
+        {"--unix-owner", "nobody-of-that-name"},
+        {"--unix-owner", "4294967295"},
+        {"--keep-alive", "1s,2s,3,4"},
+        {"--keep-alive", "1s,"},
+        {"--keep-alive", "often"},
+        {"--backlog", "0"},
+        {"--user-timeout", "5"},
+        {"--defer-accept", "-1s"},
+        {"--fast-open", "-1"},
+        {"--receive-buffer", "2GiB"},
+        {"--send-buffer", "much"},
     };
     for (const row& each : rows) {
         CAPTURE(each.option, each.value);

@@ -49,7 +49,8 @@ TEST_CASE("a part of a beginning is no hint yet, and what follows one does not m
           "[proxy_protocol]")
 {
     for (const std::string_view whole : {"\x16\x03\x01\x02\x00\x01"sv, "GET "sv, "SSH-"sv,
-                                         "\r\n\r\n\0\r\nQUIT\n"sv, "PROXY TCP6 "sv}) {
+                                         "\r\n\r\n\0\r\nQUIT\n"sv, "PROXY TCP6 "sv})
+    {
         for (std::size_t size = 0; size < whole.size(); ++size)
             CHECK(hint_of(as_bytes(whole.substr(0, size))).empty());
         const std::string longer = std::string{whole} + std::string(300, '\xff');

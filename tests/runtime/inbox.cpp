@@ -12,6 +12,9 @@
 
 using namespace whence;
 using support::run_here;
+using whence::internal::inbox;
+using whence::internal::message;
+using whence::internal::notice;
 
 namespace {
 

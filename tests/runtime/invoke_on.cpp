@@ -103,15 +103,13 @@ TEST_CASE("runtimes that call each other do not lock up, nor when they end meanw
         for (runtime* const from : group) {
             for (runtime* const to : group) {
                 // Left in the root: main does not wait for them, the group does.
-                runtime::current().root().spawn(
-                    invoke_on(*from, [to, &answered]() -> task<> {
-                        for (int i = 0; i < rounds; ++i) {
-                            auto asking = invoke_on(*to, [&answered]() -> task<int> {
-                                co_return ++answered;
-                            });
-                            co_await asking;
-                        }
-                    }));
+                runtime::current().root().spawn(invoke_on(*from, [to, &answered]() -> task<> {
+                    for (int i = 0; i < rounds; ++i) {
+                        auto asking =
+                            invoke_on(*to, [&answered]() -> task<int> { co_return ++answered; });
+                        co_await asking;
+                    }
+                }));
             }
         }
         co_return;

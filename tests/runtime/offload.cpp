@@ -1,6 +1,5 @@
 #include <whence/runtime/offload.hpp>
 
-
 #include "support/run_here.hpp"
 
 #include <whence/runtime/invoke_on.hpp>

@@ -17,6 +17,7 @@ public:
 
     /// Moves the moment to `time_max` from now: a store.
     void refresh() noexcept { due_ = later(now(), time_max_); }
+    const char* name() const noexcept override { return "deadline"; }
     /// Tells whether this clock, and nobody else, stopped it.
     bool expired() const noexcept { return expired_; }
 
@@ -29,7 +30,7 @@ protected:
 private:
     void enter() noexcept;
     void stop_strands() noexcept override;
-    void describe_strands(std::string&, unsigned) override {}  // its strand is its scope's
+    void walk_strands(visitor, void*) override {}  // its strand is its scope's
     static void on_due(timer& self) noexcept;
 
     strand* inside_;

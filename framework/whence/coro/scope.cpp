@@ -49,10 +49,10 @@ bool is_cancelled(const std::exception_ptr& error) noexcept
 
 }  // namespace
 
-void cancel_scope::describe(std::string& out, unsigned depth)
+void cancel_scope::walk(visitor visit, void* to)
 {
-    describe_strands(out, depth);
-    children_.for_each([&](cancel_scope& child) { child.describe(out, depth + 1); });
+    walk_strands(visit, to);
+    children_.for_each([&](cancel_scope& child) { child.walk(visit, to); });
 }
 
 scope::scope() noexcept : cancel_scope(innermost_of_current()) {}
@@ -78,6 +78,13 @@ void scope::spawn(task<> work, std::source_location where)
     spawn(internal::strand_of(std::move(work)), where);
 }
 
+void scope::spawn(task<> work, const char* name, std::source_location where)
+{
+    internal::spawned body = internal::strand_of(std::move(work));
+    body.set_name(name);
+    spawn(std::move(body), where);
+}
+
 void scope::spawn(internal::spawned body, std::source_location where) noexcept
 {
     const auto started = body.release();
@@ -87,6 +94,7 @@ void scope::spawn(internal::spawned body, std::source_location where) noexcept
     child.innermost = this;
     child.stopped = stopped_;
     child.where = where;
+    child.since = now();
     strands_.push_back(child);
     ++size_;
     internal::make_ready(child);
@@ -117,16 +125,9 @@ void scope::stop_strands() noexcept
     });
 }
 
-void scope::describe_strands(std::string& out, unsigned depth)
+void scope::walk_strands(visitor visit, void* to)
 {
-    strands_.for_each([&](const strand& child) {
-        out.append(std::size_t{2} * depth, ' ');
-        out += child.where.file_name() + (":" + std::to_string(child.where.line()));
-        out += child.state == operation_state::ready ? " ready" : " waits";
-        out += child.stopped ? ", stopped, in " : " in ";
-        out += child.where.function_name();
-        out += '\n';
-    });
+    strands_.for_each([&](const strand& child) { visit(to, child); });
 }
 
 void scope::submit(operation& op) noexcept

@@ -19,10 +19,21 @@ public:
     void stop() noexcept;
     bool stopped() const noexcept { return stopped_; }
 
-    /// Appends a line for each strand below: where it waits, indented by its depth in the tree.
-    void describe(std::string& out, unsigned depth = 0);
+    /// Calls `visit` for each strand below.
+    template <class Visit>
+    void for_each_below(Visit visit)
+    {
+        walk([](void* to, const strand& each) { (*static_cast<Visit*>(to))(each); }, &visit);
+    }
+
+    /// The scope in which it was made; null for a root.
+    const cancel_scope* parent() const noexcept { return parent_; }
+    /// Names it for dumps.
+    virtual const char* name() const noexcept = 0;
 
 protected:
+    using visitor = void (*)(void*, const strand&);
+
     /// A child of `parent`, stopped if that is.
     explicit cancel_scope(cancel_scope* parent) noexcept;
     virtual ~cancel_scope();
@@ -30,7 +41,8 @@ protected:
 private:
     friend class intrusive_list<cancel_scope>;
     virtual void stop_strands() noexcept = 0;
-    virtual void describe_strands(std::string& out, unsigned depth) = 0;
+    virtual void walk_strands(visitor visit, void* to) = 0;
+    void walk(visitor visit, void* to);
 
 protected:
     cancel_scope* parent_;
@@ -81,6 +93,8 @@ public:
             handle_.destroy();
     }
 
+    /// For dumps; static.
+    void set_name(const char* name) noexcept { handle_.promise().name = name; }
     std::coroutine_handle<promise_type> release() noexcept { return std::exchange(handle_, {}); }
 
 private:
@@ -94,6 +108,14 @@ private:
 spawned strand_of(task<> work);
 
 }  // namespace internal
+
+/// Says in dumps what a scope is for and, if its strands have a subject, whom one works for.
+/// shape: a constant with static lifetime. `describe` appends members of a JSON object, each with a
+/// comma in front.
+struct scope_label {
+    const char* name;
+    void (*describe)(const void* subject, std::string& out) = nullptr;
+};
 
 /// Owns the strands that it spawns, and joins them: nothing runs on when its scope has gone.
 /// A child that throws stops its siblings; join() rethrows the first error when all have ended.
@@ -109,7 +131,10 @@ public:
 
     /// Starts `work` in a strand of its own.
     /// resumes: `work` first runs in a later turn of the caller's strand, never inside the call.
+    /// shape: `name`, for dumps, is static.
     void spawn(task<> work, std::source_location where = std::source_location::current());
+    void spawn(task<> work, const char* name,
+               std::source_location where = std::source_location::current());
     void spawn(internal::spawned body,
                std::source_location where = std::source_location::current()) noexcept;
 
@@ -121,6 +146,16 @@ public:
     /// errors: the first exception of a child, `cancelled` aside.
     class join_awaiter;
     join_awaiter join(std::source_location where = std::source_location::current()) noexcept;
+
+    /// Labels it for dumps.
+    void set_label(const scope_label& label) noexcept { label_ = &label; }
+    const scope_label* label() const noexcept { return label_; }
+    const char* name() const noexcept override
+    {
+        if (label_)
+            return label_->name;
+        return parent_ ? "scope" : "root";
+    }
 
     /// Counts the children that have not ended.
     std::size_t size() const noexcept { return size_; }
@@ -135,7 +170,7 @@ private:
     friend void internal::run_ready() noexcept;
     friend struct internal::spawned::promise_type;
     void stop_strands() noexcept override;
-    void describe_strands(std::string& out, unsigned depth) override;
+    void walk_strands(visitor visit, void* to) override;
     void submit(operation& op) noexcept override;
     void cancel(operation& op) noexcept override;
     void child_failed(std::exception_ptr error) noexcept;
@@ -143,6 +178,7 @@ private:
 
     intrusive_list<strand> strands_;
     std::size_t size_ = 0;
+    const scope_label* label_ = nullptr;
     operation* joiner_ = nullptr;
     std::exception_ptr error_;
 };

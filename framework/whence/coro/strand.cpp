@@ -9,12 +9,14 @@ constinit thread_local internal::context internal::ctx;
 void internal::run_ready() noexcept
 {
     operation* const last = internal::ctx.ready_tail;
+    const time_point turn = now();
     while (internal::ctx.ready_head) {
         operation* const head = internal::ctx.ready_head;
         internal::ctx.ready_head = head->next;
         strand& self = static_cast<strand&>(*head);
         self.state = operation_state::idle;
         internal::ctx.current = &self;
+        self.since = turn;
         internal::ctx.refusals = 0;
         // The trampoline: a coroutine that ended names the one that waited for it.
         for (std::coroutine_handle<> next = self.waiter; next; next = internal::ctx.resume_next) {

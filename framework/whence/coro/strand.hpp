@@ -21,6 +21,9 @@ struct strand : operation, list_node<strand> {
     scope* owner = nullptr;             // joins it
     cancel_scope* innermost = nullptr;  // what stops it: the scope or deadline entered last
     std::source_location where;         // of the await at which it waits, for dumps
+    time_point since{};                 // when its turn came last, so since when it waits
+    const char* name = nullptr;         // by set_task_name(): static
+    const void* subject = nullptr;      // whom it works for; its scope's label describes it
 };
 
 /// Drives strands: the part of a runtime that coroutines know. No operating system here.
@@ -127,6 +130,12 @@ inline bool start_wait(carrier& via, std::coroutine_handle<> waiter) noexcept
     self.waiter = waiter;
     submit(self, via);
     return true;
+}
+
+/// Names the running task for dumps: a static text, which costs a store. The last one counts.
+inline void set_task_name(const char* name) noexcept
+{
+    internal::ctx.current->name = name;
 }
 
 /// Notes where the current strand is about to wait.

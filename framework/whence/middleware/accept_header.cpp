@@ -2,6 +2,7 @@
 
 #include <whence/coro/deadline.hpp>
 #include <whence/net/report.hpp>
+#include <whence/net/server_metrics.hpp>
 #include <whence/net/socket.hpp>
 #include <whence/proxy_protocol/hint.hpp>
 
@@ -68,7 +69,10 @@ verdict refusal_by(const char* objection, const header_view& header)
 task<verdict> receive_header(connection& conn, const trust_table& trust, header_limits limits,
                              const header_veto* veto)
 {
-    const trust_outcome outcome = trust.decide(identify(conn)).outcome;
+    const trust_decision decision = trust.decide(identify(conn));
+    const trust_outcome outcome = decision.outcome;
+    if (server_metrics* counted = conn.metrics())
+        counted->trust_decided(to_string(outcome), decision.source);
     if (outcome == trust_outcome::refuse)
         co_return verdict::refuse(untrusted);
     if (outcome == trust_outcome::direct)

@@ -34,11 +34,11 @@ private:
 namespace proxy_protocol {
 
 /// Tells the operator when a proxy sends headers to a server that reads none: a wrapper for
-/// listeners without accept(). Changes nothing, reads nothing, waits for nothing: when the handler's
-/// first receive brings the beginning of a header, the handler gets it all the same, and stderr one
-/// JSON line: {"event":"hint","hint":"PROXY v2 signature on a listener without the gate",...}.
-/// limits: only what that first receive brought is looked at; afterwards operations go as without
-/// this layer. Such lines have the limited rate of all that strangers can cause.
+/// listeners without accept(). Changes nothing, reads nothing, waits for nothing: when the
+/// handler's first receive brings the beginning of a header, the handler gets it all the same, and
+/// stderr one JSON line: {"event":"hint","hint":"PROXY v2 signature on a listener without the
+/// gate",...}. limits: only what that first receive brought is looked at; afterwards operations go
+/// as without this layer. Such lines have the limited rate of all that strangers can cause.
 struct expect_no_header {
     template <class Next>
     task<> operator()(connection& conn, const Next& next) const

@@ -59,7 +59,8 @@ time_point stall_watch::due() noexcept
 void stall_watch::look(time_point at) noexcept
 {
     const u64 taken = conn_.is_writing() ? conn_.send_progress() : taken_;
-    const bool received = std::exchange(received_, conn_.bytes_received()) != conn_.bytes_received();
+    const bool received =
+        std::exchange(received_, conn_.bytes_received()) != conn_.bytes_received();
     const bool sent = std::exchange(sent_, conn_.bytes_sent()) != conn_.bytes_sent();
     const bool moves = std::exchange(taken_, taken) != taken;
     if (received || sent || moves)
@@ -70,8 +71,7 @@ void stall_watch::look(time_point at) noexcept
 
 void stall_watch::throw_ended() const
 {
-    throw_error(ETIMEDOUT,
-                conn_.ended_by() == end_cause::idle ? "idle_time" : "write_time");
+    throw_error(ETIMEDOUT, conn_.ended_by() == end_cause::idle ? "idle_time" : "write_time");
 }
 
 }  // namespace whence::inline v0::internal

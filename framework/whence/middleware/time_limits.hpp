@@ -34,9 +34,9 @@ private:
     const time_limit_options& options_;
     u64 received_;
     u64 sent_;
-    u64 taken_ = 0;             // send_progress() of the write that waits
-    time_point moved_at_;       // the last look that found a change
-    time_point write_moved_at_; // the last one that found progress, or no write
+    u64 taken_ = 0;              // send_progress() of the write that waits
+    time_point moved_at_;        // the last look that found a change
+    time_point write_moved_at_;  // the last one that found progress, or no write
 };
 
 template <class Next>

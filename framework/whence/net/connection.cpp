@@ -50,8 +50,8 @@ connection::connection(connection&& other) noexcept
     : via_(other.via_), fd_(std::exchange(other.fd_, -1)), write_cut_(other.write_cut_),
       origin_(other.origin_), ended_by_(other.ended_by_), queue_(std::move(other.queue_)),
       peer_(std::move(other.peer_)), local_(std::move(other.local_)), made_at_(other.made_at_),
-      bytes_received_(other.bytes_received_), bytes_sent_(other.bytes_sent_),
-      header_(std::move(other.header_)),
+      metrics_(other.metrics_), bytes_received_(other.bytes_received_),
+      bytes_sent_(other.bytes_sent_), header_(std::move(other.header_)),
       guests_(std::move(other.guests_))
 {
     expects(!other.reading_ && !other.writing_, "a connection is not moved while it is in use");

@@ -12,6 +12,8 @@
 
 namespace whence::inline v0 {
 
+class server_metrics;
+
 /// Says how a connection's client is known.
 enum class origin : u8 {
     direct,   // the peer is the client: nobody spoke for another
@@ -172,6 +174,10 @@ public:
     /// limits: it outlives its stay; nothing waits on the connection but what it carries itself.
     transport& exchange_transport(transport& via) noexcept { return *std::exchange(via_, &via); }
 
+    /// Where the server that accepted it counts; null when none did.
+    server_metrics* metrics() const noexcept { return metrics_; }
+    void count_in(server_metrics& counted) noexcept { metrics_ = &counted; }
+
 private:
     class io_awaiter;
     void leave() noexcept;
@@ -187,6 +193,7 @@ private:
     endpoint peer_;
     endpoint local_;
     time_point made_at_;
+    server_metrics* metrics_ = nullptr;
     u64 bytes_received_ = 0;
     u64 bytes_sent_ = 0;
     std::optional<proxy_protocol::header> header_;

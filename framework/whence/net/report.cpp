@@ -1,5 +1,7 @@
 #include <whence/net/report.hpp>
 
+#include <whence/coro/task_dump.hpp>
+#include <whence/net/server_metrics.hpp>
 #include <whence/runtime/json_line.hpp>
 #include <whence/runtime/runtime.hpp>
 
@@ -7,7 +9,7 @@ namespace whence::inline v0 {
 
 namespace {
 
-constexpr std::size_t places_max = 16;
+constexpr std::size_t tasks_max = 16;
 
 /// Makes a line and logs it. Without memory there is a line less.
 template <class Log>
@@ -65,20 +67,28 @@ void report_accept_failure(const endpoint& local, const std::error_code& error) 
 void report_cut_drain(scope& sessions) noexcept
 {
     try_to_log([&sessions] {
-        std::string places;
-        std::size_t reported = 0;
-        sessions.for_each([&](const strand& outstanding) {
-            if (reported++ >= places_max)
-                return;
-            places += places.empty() ? "[" : ",";
-            const std::source_location& at = outstanding.where;
-            json_text(places, at.file_name() + (":" + std::to_string(at.line())));
-        });
+        std::string waiting;
+        for (const strand* task : oldest_tasks(sessions, tasks_max)) {
+            waiting += waiting.empty() ? '[' : ',';
+            describe_task(*task, now(), waiting);
+        }
         const json_object line = json_line("drain_cut_short")
                                      .add("sessions", u64{sessions.size()})
-                                     .add_json("waiting_at", places + ']');
+                                     .add_json("waiting_at", waiting + ']');
         runtime::current().errors().line(line.text());
     });
+}
+
+void describe(const connection& conn, std::string& out)
+{
+    json_object facts;
+    facts.add("client", conn.client()).add("peer", conn.peer()).add("local", conn.local());
+    if (const server_metrics* counted = conn.metrics())
+        facts.add("listener", counted->listener());
+    std::string text = facts.text();  // {"client":...}
+    text.front() = ',';
+    text.pop_back();
+    out += text;
 }
 
 }  // namespace whence::inline v0

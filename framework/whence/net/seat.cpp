@@ -2,14 +2,17 @@
 
 namespace whence::inline v0::internal {
 
-seat::seat(runtime& home) noexcept
+seat::seat(runtime& home, std::span<const listener> listeners)
     : home_(home),
-      arrived_(home.mail(), [](void* self) noexcept { static_cast<seat*>(self)->take_given(); },
-               this),
+      arrived_(
+          home.mail(), [](void* self) noexcept { static_cast<seat*>(self)->take_given(); }, this),
       told_to_end_(home.mail(), [](void* end) noexcept { static_cast<event*>(end)->set(); }, &end_)
-{}
+{
+    for (const listener& one : listeners)
+        metrics_.push_back(&server_metrics::of(home.metrics(), one.local()));
+}
 
-void seat::give(connection one)
+void seat::give(arrival one)
 {
     if (&home_ == &runtime::current()) {
         load_.fetch_add(1, std::memory_order_relaxed);
@@ -34,23 +37,23 @@ void seat::take_given() noexcept
 {
     if (!taker_)
         return;
-    std::vector<connection> given;
+    std::vector<arrival> given;
     {
         const std::lock_guard guard{lock_};
         given.swap(given_);
     }
-    for (connection& one : given) {
-        one.move_to(home_.io());
+    for (arrival& one : given) {
+        one.conn.move_to(home_.io());
         taker_->take(std::move(one));
     }
 }
 
 server_plan::server_plan(std::unique_ptr<const application> serves, serve_options with,
-                         std::span<runtime* const> group)
+                         std::span<runtime* const> group, std::span<const listener> listeners)
     : app(std::move(serves)), options(with)
 {
     for (runtime* const each : group)
-        seats.emplace_back(*each);
+        seats.emplace_back(*each, listeners);
 }
 
 seat& server_plan::idlest() noexcept

@@ -3,6 +3,7 @@
 // Not a public header: how serve() reaches the runtimes of its group.
 
 #include <whence/net/serve.hpp>
+#include <whence/net/server_metrics.hpp>
 #include <whence/runtime/runtime.hpp>
 
 #include <atomic>
@@ -14,20 +15,27 @@ namespace whence::inline v0::internal {
 /// Is a runtime's place in a server: what other threads may touch.
 class seat {
 public:
+    /// Is a connection on its way to a seat, and the number of the listener that brought it.
+    struct arrival {
+        connection conn;
+        std::size_t listener;
+    };
+
     /// Is who serves there.
     class taker {
     public:
-        virtual void take(connection given) noexcept = 0;
+        virtual void take(arrival given) noexcept = 0;
 
     protected:
         ~taker() = default;
     };
 
-    explicit seat(runtime& home) noexcept;
+    /// errors: std::bad_alloc.
+    seat(runtime& home, std::span<const listener> listeners);
 
     /// From any thread: gives it a connection, which is counted from now on.
     /// errors: std::bad_alloc; the connection is closed.
-    void give(connection one);
+    void give(arrival one);
     /// From any thread: the last thing that it is told.
     void tell_to_end() noexcept { told_to_end_.raise(); }
     /// From any thread: counts the connections, those on their way among them.
@@ -38,16 +46,18 @@ public:
     /// Counts a connection that has ended.
     void leave() noexcept { load_.fetch_sub(1, std::memory_order_relaxed); }
     event& end() noexcept { return end_; }
+    server_metrics& metrics_of(std::size_t listener) noexcept { return *metrics_[listener]; }
 
 private:
     void take_given() noexcept;
 
     runtime& home_;
+    std::vector<server_metrics*> metrics_;  // one for each listener, in its runtime
     taker* taker_ = nullptr;
     event end_;
     std::atomic<u32> load_{0};
     std::mutex lock_;
-    std::vector<connection> given_;  // by other threads; guarded by lock_
+    std::vector<arrival> given_;  // by other threads; guarded by lock_
     notice arrived_;
     notice told_to_end_;
 };
@@ -55,7 +65,7 @@ private:
 /// Is what all runtimes of one serve() share.
 struct server_plan {
     server_plan(std::unique_ptr<const application> serves, serve_options with,
-                std::span<runtime* const> group);
+                std::span<runtime* const> group, std::span<const listener> listeners);
 
     /// Finds the seat with the fewest connections. limits: one thread.
     seat& idlest() noexcept;

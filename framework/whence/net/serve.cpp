@@ -3,7 +3,9 @@
 #include <whence/coro/deadline.hpp>
 #include <whence/net/report.hpp>
 #include <whence/net/seat.hpp>
+#include <whence/net/server_metrics.hpp>
 #include <whence/runtime/invoke_on.hpp>
+#include <whence/runtime/service_manager.hpp>
 
 #include <utility>
 
@@ -25,12 +27,23 @@ bool peer_has_gone(const std::error_code& error) noexcept
            error == std::errc::not_connected;
 }
 
+/// Tells in dumps whom a session works for.
+void describe_session(const void* subject, std::string& out)
+{
+    describe(*static_cast<const connection*>(subject), out);
+}
+
+constexpr scope_label handshakes_label{"handshakes", describe_session};
+constexpr scope_label sessions_label{"sessions", describe_session};
+
 /// Is the part of one serve() that lives in one runtime.
 class server final : seat::taker {
 public:
     server(server_plan& plan, seat& here) noexcept : plan_(plan), here_(here)
     {
         here_.occupy(*this);
+        handshakes_.set_label(handshakes_label);
+        sessions_.set_label(sessions_label);
     }
 
     /// Accepts until the event is set, or the strand stopped; then closes the listeners.
@@ -39,14 +52,14 @@ public:
     task<> drain();
 
 private:
-    task<> accept_from(listener& from);
-    bool admit(const listener& from, result<connection> accepted) noexcept;
-    void take(connection given) noexcept override;
+    task<> accept_from(listener& from, std::size_t number);
+    bool admit(const listener& from, std::size_t number, result<connection> accepted) noexcept;
+    void take(seat::arrival given) noexcept override;
     internal::spawned session(connection conn);
     task<bool> through_gates(connection& conn);
     void end_badly(connection& conn) noexcept;
+    void count_end(const connection& conn, std::string_view how) noexcept;
     void refuse(connection& conn, const verdict& why) noexcept;
-    task<> cut_short();
 
     server_plan& plan_;
     seat& here_;
@@ -56,9 +69,15 @@ private:
 
 task<> server::accept_until(event& end, std::vector<listener>& listeners)
 {
+    // All are made before one is spawned: what finds no memory leaves nothing to join.
+    std::vector<internal::spawned> acceptors;
+    for (std::size_t i = 0; i < listeners.size(); ++i) {
+        acceptors.push_back(internal::strand_of(accept_from(listeners[i], i)));
+        acceptors.back().set_name("accept");
+    }
     scope accepting;
-    for (listener& from : listeners)
-        accepting.spawn(accept_from(from));
+    for (internal::spawned& one : acceptors)
+        accepting.spawn(std::move(one));
     // Cancelled: the same end, without waiting for anybody.
     auto waiting = as_result(end.wait());
     co_await waiting;
@@ -67,14 +86,14 @@ task<> server::accept_until(event& end, std::vector<listener>& listeners)
     listeners.clear();
 }
 
-task<> server::accept_from(listener& from)
+task<> server::accept_from(listener& from, std::size_t number)
 {
     for (;;) {
         auto accepting = as_result(from.accept());
         result<connection> accepted = co_await accepting;
         if (!accepted && accepted.error() == std::errc::operation_canceled)
             co_return;
-        const bool admitted = admit(from, std::move(accepted));
+        const bool admitted = admit(from, number, std::move(accepted));
         if (!admitted)
             co_await sleep_for(accept_pause);
     }
@@ -82,22 +101,27 @@ task<> server::accept_from(listener& from)
 
 /// Gives a connection to one of the runtimes, or refuses one too many. False: there is no
 /// descriptor or memory for it.
-bool server::admit(const listener& from, result<connection> accepted) noexcept
+bool server::admit(const listener& from, std::size_t number, result<connection> accepted) noexcept
 {
-    if (!accepted && peer_has_gone(accepted.error()))
+    server_metrics& counted = here_.metrics_of(number);
+    if (!accepted && peer_has_gone(accepted.error())) {
+        counted.gone_before_accept();
         return true;
+    }
     if (!accepted) {
+        counted.accept_failed(accepted.error());
         report_accept_failure(from.local(), accepted.error());
         return false;
     }
     if (plan_.handshakes.fetch_add(1, std::memory_order_relaxed) >= plan_.options.handshakes_max) {
         plan_.handshakes.fetch_sub(1, std::memory_order_relaxed);
+        counted.accepted(*accepted);
         refuse(*accepted, verdict::refuse("too_many_handshakes"));
         return true;
     }
     seat& to = plan_.options.spread == spread::balanced ? plan_.idlest() : here_;
     try {
-        to.give(std::move(*accepted));
+        to.give({std::move(*accepted), number});
         return true;
     } catch (const std::bad_alloc&) {
         plan_.handshakes.fetch_sub(1, std::memory_order_relaxed);
@@ -106,11 +130,14 @@ bool server::admit(const listener& from, result<connection> accepted) noexcept
 }
 
 /// Starts a session; without memory it is a connection less.
-void server::take(connection given) noexcept
+void server::take(seat::arrival given) noexcept
 {
+    given.conn.count_in(here_.metrics_of(given.listener));
+    given.conn.metrics()->accepted(given.conn);
     try {
-        handshakes_.spawn(session(std::move(given)));
+        handshakes_.spawn(session(std::move(given.conn)));
     } catch (const std::bad_alloc&) {
+        here_.metrics_of(given.listener).handshake_left(given.conn, "no_memory");
         plan_.handshakes.fetch_sub(1, std::memory_order_relaxed);
         here_.leave();
     }
@@ -131,6 +158,7 @@ task<bool> server::through_gates(connection& conn)
 
 internal::spawned server::session(connection conn)
 {
+    internal::ctx.current->subject = &conn;
     bool passed = false;
     try {
         passed = co_await through_gates(conn);
@@ -141,7 +169,9 @@ internal::spawned server::session(connection conn)
     if (passed) {
         try {
             sessions_.adopt(*internal::ctx.current);
+            conn.metrics()->session_started(conn);
             co_await plan_.app->session(conn);
+            conn.metrics()->session_ended(conn, "closed");
             conn.close();
         } catch (...) {
             end_badly(conn);
@@ -150,21 +180,37 @@ internal::spawned server::session(connection conn)
     here_.leave();
 }
 
+/// Counts a connection that an exception ended.
+void server::count_end(const connection& conn, std::string_view how) noexcept
+{
+    if (internal::ctx.current->owner == &sessions_)
+        conn.metrics()->session_ended(conn, how);
+    else
+        conn.metrics()->handshake_left(conn, how);
+}
+
 /// Deals with the exception that ended a session: it concerns this connection only.
 void server::end_badly(connection& conn) noexcept
 {
     try {
         throw;
     } catch (const cancelled&) {
+        count_end(conn, "cancelled");
         conn.close();  // the server is shutting down
     } catch (const refused& refusal) {
-        refuse(conn, refusal.why());
+        count_end(conn, refusal.why().reason());
+        report_refusal(conn, refusal.why());
     } catch (const std::system_error& error) {
-        if (!peer_has_gone(error.code()))
+        const bool gone = peer_has_gone(error.code());
+        const std::string_view limit = to_string(conn.ended_by());
+        count_end(conn, !limit.empty() ? limit : gone ? "reset" : "failed");
+        if (!gone)
             report_failure(conn, error.what());
     } catch (const std::exception& error) {
+        count_end(conn, "failed");
         report_failure(conn, error.what());
     } catch (...) {
+        count_end(conn, "failed");
         report_failure(conn, "an exception of unknown type");
     }
     if (conn.ended_by() == end_cause::idle)
@@ -175,40 +221,51 @@ void server::end_badly(connection& conn) noexcept
 /// Closes without a byte, and says who and why.
 void server::refuse(connection& conn, const verdict& why) noexcept
 {
+    conn.metrics()->handshake_ended(conn, why);
     report_refusal(conn, why);
     conn.abort();
 }
+
+/// Is the time that the sessions have when the program is asked to end. Reports those that outlast
+/// it, before it stops them.
+class drain_limit final : public deadline {
+public:
+    drain_limit(nanoseconds time_max, scope& sessions) noexcept
+        : deadline(time_max), sessions_(sessions)
+    {}
+
+private:
+    time_point due() noexcept override
+    {
+        const time_point due = deadline::due();
+        if (due <= now() && !stopped())
+            report_cut_drain(sessions_);
+        return due;
+    }
+
+    scope& sessions_;
+};
 
 task<> server::drain()
 {
     handshakes_.stop();
     co_await handshakes_.join();
-    scope clock;
-    clock.spawn(cut_short());
+    drain_limit limit{plan_.options.drain_time_max, sessions_};
     co_await sessions_.join();
-    clock.stop();
-    co_await clock.join();
-}
-
-/// Cancels the sessions that outlast the drain, and reports where they wait.
-task<> server::cut_short()
-{
-    co_await sleep_for(plan_.options.drain_time_max);
-    report_cut_drain(sessions_);
-    sessions_.stop();
 }
 
 /// Serves in a runtime what it is given and what its own listeners accept, until it is told to end.
 task<> serve_here(server_plan& plan, seat& here, std::vector<listener>& listeners)
 {
     server self{plan, here};
+    task<> draining = self.drain();
     co_await self.accept_until(here.end(), listeners);
     {
         // Also when it was cancelled: until then, a connection may be on its way here.
         shield to_the_end{nanoseconds::max()};
         co_await here.end().wait();
     }
-    co_await self.drain();
+    co_await draining;
 }
 
 }  // namespace
@@ -217,21 +274,37 @@ task<> serve(std::vector<listener> listeners, std::unique_ptr<const application>
              serve_options options)
 {
     runtime& home = runtime::current();
-    server_plan plan{std::move(app), options, home.group()};
+    server_plan plan{std::move(app), options, home.group(), listeners};
     std::vector<std::vector<listener>> listeners_of(plan.seats.size());
-    server self{plan, plan.seats[home.index()]};
-    scope elsewhere;
+    if (options.spread == spread::reuse_port) {
+        for (std::size_t i = 0; i < listeners_of.size(); ++i) {
+            if (i == home.index())
+                continue;
+            for (const listener& one : listeners)
+                listeners_of[i].push_back(one.clone());
+        }
+    }
+    std::vector<internal::spawned> others;
     for (std::size_t i = 0; i < plan.seats.size(); ++i) {
         if (i == home.index())
             continue;
-        elsewhere.spawn(invoke_on(*home.group()[i], [&plan, &of = listeners_of[i], i] {
-            return serve_here(plan, plan.seats[i], of);
-        }));
+        others.push_back(
+            internal::strand_of(invoke_on(*home.group()[i], [&plan, &of = listeners_of[i], i] {
+                return serve_here(plan, plan.seats[i], of);
+            })));
     }
-    co_await self.accept_until(home.drain(), listeners);
+    server self{plan, plan.seats[home.index()]};
+    task<> accepting = self.accept_until(home.drain(), listeners);
+    task<> draining = self.drain();
+    scope elsewhere;
+    for (internal::spawned& one : others)
+        elsewhere.spawn(std::move(one));
+    notify_ready();
+    auto accepted = as_result(std::move(accepting));
+    co_await accepted;
     for (seat& each : plan.seats)
         each.tell_to_end();
-    co_await self.drain();
+    co_await draining;
     co_await elsewhere.join();
 }
 

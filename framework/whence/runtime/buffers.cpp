@@ -80,6 +80,7 @@ void receive_queue::put(std::byte* data, u32 size) noexcept
     bytes_.offset_ = 0;
     if (!internal::current_pool->low())
         return;
+    internal::current_pool->copied_out().add();
     try {
         move_to_heap(size);
     } catch (const std::bad_alloc&) {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <whence/base/types.hpp>
+#include <whence/runtime/metrics.hpp>
 
 #include <string_view>
 #include <utility>
@@ -28,6 +29,9 @@ public:
     /// Tells that so few are left that what is kept across a wait must be kept elsewhere.
     bool low() const noexcept { return available_ < low_water_; }
 
+    /// Counts receives that were copied out at once, because the pool was low.
+    counter& copied_out() noexcept { return copied_out_; }
+
     /// Takes back the buffer in which `data` lies.
     void put_back(const std::byte* data) noexcept
     {
@@ -49,6 +53,7 @@ private:
     u32 count_;
     u32 available_;
     u32 low_water_;
+    counter copied_out_;
 };
 
 /// Leases received bytes: move-only, gives its storage back when it goes.

@@ -3,6 +3,7 @@
 #include <whence/coro/operation.hpp>
 #include <whence/coro/time.hpp>
 #include <whence/runtime/buffers.hpp>
+#include <whence/runtime/runtime_metrics.hpp>
 
 #include <memory>
 #include <stdexcept>
@@ -33,6 +34,7 @@ public:
     /// Tells the time of day: since 1970-01-01 UTC.
     virtual nanoseconds wall_now() noexcept = 0;
     virtual buffer_pool& buffers() noexcept = 0;
+    virtual const driver_metrics& metrics() const noexcept = 0;
 };
 
 /// Sizes what a driver allocates once, at its start.

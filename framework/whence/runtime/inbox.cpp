@@ -2,7 +2,7 @@
 
 #include <whence/coro/strand.hpp>
 
-namespace whence::inline v0 {
+namespace whence::inline v0::internal {
 
 void inbox::push(message& one) noexcept
 {
@@ -12,7 +12,7 @@ void inbox::push(message& one) noexcept
     while (!newest_.compare_exchange_weak(before, &one, std::memory_order_release,
                                           std::memory_order_relaxed));
     // Whoever fills an empty inbox wakes its owner; the owner itself looks before it waits.
-    if (!before && internal::ctx.running != &owner_)
+    if (!before && ctx.running != &owner_)
         io_.wake();
 }
 
@@ -57,4 +57,4 @@ void notice::settle() noexcept
         to_.deliver();
 }
 
-}  // namespace whence::inline v0
+}  // namespace whence::inline v0::internal

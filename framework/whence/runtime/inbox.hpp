@@ -8,6 +8,8 @@ namespace whence::inline v0 {
 
 class loop;
 
+namespace internal {
+
 /// Asks a runtime to do something in its own thread.
 /// shape: the sender's, at a stable address until `receive` is called, which may end it.
 struct message {
@@ -55,5 +57,7 @@ private:
     void* self_;
     std::atomic<bool> raised_{false};
 };
+
+}  // namespace internal
 
 }  // namespace whence::inline v0

@@ -12,7 +12,7 @@ constexpr std::size_t gathered_max = 256 * 1024;  // bytes: some thousand lines
 
 }  // namespace
 
-log_sink::log_sink(driver& io, inbox& mail, int fd) noexcept
+log_sink::log_sink(driver& io, internal::inbox& mail, int fd) noexcept
     : io_(io), fd_(fd),
       gathered_(
           mail, [](void* self) noexcept { static_cast<log_sink*>(self)->start_write(); }, this)
@@ -51,22 +51,17 @@ void log_sink::line(std::string_view text) noexcept
     gathered_.raise();
 }
 
-u64 log_sink::dropped() noexcept
-{
-    const std::lock_guard guard{lock_};
-    return dropped_;
-}
-
 void log_sink::append(std::string_view text)
 {
-    if (dropped_ != dropped_reported_) {
+    const u64 dropped = dropped_.load(std::memory_order_relaxed);
+    if (dropped != dropped_reported_) {
         gathering_ += "{\"event\":\"log_dropped\",\"count\":";
-        gathering_ += std::to_string(dropped_ - dropped_reported_);
+        gathering_ += std::to_string(dropped - dropped_reported_);
         gathering_ += "}\n";
     }
     gathering_ += text;
     gathering_ += '\n';
-    dropped_reported_ = dropped_;
+    dropped_reported_ = dropped;
 }
 
 void log_sink::start_write() noexcept

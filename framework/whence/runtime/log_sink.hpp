@@ -15,7 +15,7 @@ namespace whence::inline v0 {
 class log_sink {
 public:
     /// Borrows `fd`; nothing is allocated before the first line.
-    log_sink(driver& io, inbox& mail, int fd) noexcept;
+    log_sink(driver& io, internal::inbox& mail, int fd) noexcept;
     log_sink(const log_sink&) = delete;
     log_sink& operator=(const log_sink&) = delete;
     /// Drops what is not written yet; see flush().
@@ -27,7 +27,8 @@ public:
     /// Waits for what is on its way, at most `time_max`; outside of the loop.
     void flush(nanoseconds time_max) noexcept;
 
-    u64 dropped() noexcept;
+    /// From any thread.
+    u64 dropped() const noexcept { return dropped_.load(std::memory_order_relaxed); }
 
 private:
     struct write_operation : operation {
@@ -42,9 +43,9 @@ private:
     int fd_;
     std::mutex lock_;  // guards what lines from other threads change
     std::string gathering_;
-    u64 dropped_ = 0;
+    std::atomic<u64> dropped_{0};  // written under the lock
     u64 dropped_reported_ = 0;
-    notice gathered_;
+    internal::notice gathered_;
     std::string writing_;
     write_operation write_;
 };

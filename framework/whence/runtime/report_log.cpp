@@ -34,6 +34,7 @@ void report_log::write(Make text) noexcept
 void report_log::line(const json_object& event) noexcept
 {
     if (!limit_.pass(now())) {
+        ++held_back_;
         if (!armed())
             internal::ctx.running->timers().arm(*this, now() + count_delay);
         return;

@@ -24,6 +24,9 @@ public:
     /// Writes the count of what was held back, if anything was.
     void tell_held_back() noexcept;
 
+    /// Counts what was held back since the start.
+    u64 held_back() const noexcept { return held_back_; }
+
 private:
     template <class Make>
     void write(Make text) noexcept;
@@ -31,6 +34,7 @@ private:
 
     log_sink* to_;
     rate_limit limit_;
+    u64 held_back_ = 0;
 };
 
 }  // namespace whence::inline v0

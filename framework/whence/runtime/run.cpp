@@ -1,6 +1,8 @@
 #include <whence/runtime/run.hpp>
 
+#include <whence/coro/yield.hpp>
 #include <whence/runtime/json_line.hpp>
+#include <whence/runtime/service_manager.hpp>
 
 #include <fcntl.h>
 #include <sys/signalfd.h>
@@ -30,7 +32,7 @@ public:
     signal_source()
     {
         sigemptyset(&wanted_);
-        for (const int signal : {SIGINT, SIGTERM, SIGHUP})
+        for (const int signal : {SIGINT, SIGTERM, SIGHUP, SIGUSR1})
             sigaddset(&wanted_, signal);
         pthread_sigmask(SIG_BLOCK, &wanted_, &before_);
         // A log whose reader has gone is no reason to die; sockets never raise it here.
@@ -101,9 +103,17 @@ task<> watch_signals(int fd, scope& work)
         if (error)
             co_return;
         if (info.ssi_signo == SIGHUP) {
+            const reload_notice told;
             for (runtime* const each : runtimes)
                 each->ask_to_hang_up();
+            // In the first turn the event is set; in the second, who reloads takes a notice, too.
+            co_await yield{};
+            co_await yield{};
+        } else if (info.ssi_signo == SIGUSR1) {
+            for (runtime* const each : runtimes)
+                each->ask_to_log_tasks();
         } else if (!std::exchange(draining, true)) {
+            notify_stopping();
             for (runtime* const each : runtimes)
                 each->ask_to_drain();
         } else {
@@ -116,8 +126,16 @@ task<> supervise(task<> main, int signals)
 {
     scope work;
     scope watch;
-    work.spawn(std::move(main));
-    watch.spawn(watch_signals(signals, work));
+    // All are made before one is spawned: what finds no memory leaves nothing to join.
+    internal::spawned program = internal::strand_of(std::move(main));
+    internal::spawned signal_watch = internal::strand_of(watch_signals(signals, work));
+    internal::spawned watchdog = internal::strand_of(feed_watchdog());
+    program.set_name("main");
+    signal_watch.set_name("signals");
+    watchdog.set_name("watchdog");
+    work.spawn(std::move(program));
+    watch.spawn(std::move(signal_watch));
+    watch.spawn(std::move(watchdog));
     auto join = as_result(work.join());
     const std::exception_ptr failure = co_await join;
     watch.stop();

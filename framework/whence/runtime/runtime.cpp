@@ -56,8 +56,11 @@ runtime::runtime() : runtime(open_uring_driver()) {}
 
 runtime::runtime(std::unique_ptr<driver> io)
     : loop(io->now()), io_(std::move(io)), mail_(*io_, *this), errors_(*io_, mail_, stderr_fd),
-      output_(*io_, mail_, stdout_fd), reports_(errors_), drain_asked_(mail_, &set, &drain_),
-      hangup_asked_(mail_, &set, &hangup_), over_asked_(mail_, &set, &over_),
+      output_(*io_, mail_, stdout_fd), reports_(errors_), metrics_(io_->wall_now()),
+      drain_asked_(mail_, &set, &drain_), hangup_asked_(mail_, &set, &hangup_),
+      dump_asked_(
+          mail_, [](void* self) noexcept { static_cast<runtime*>(self)->log_tasks(); }, this),
+      over_asked_(mail_, &set, &over_),
       stop_asked_(
           mail_, [](void* root) noexcept { static_cast<scope*>(root)->stop(); }, &root_),
       offloading_(std::make_unique<internal::offload_pool>())
@@ -107,15 +110,30 @@ void runtime::run(task<> main, std::atomic<std::size_t>& still_running)
     }
 }
 
-std::string runtime::dump_tasks()
+std::string runtime::dump_tasks(const task_dump_options& options)
 {
     std::string out;
-    root_.describe(out);
+    whence::dump_tasks(root_, io_->now(), out, options);
     return out;
+}
+
+void runtime::log_tasks(const task_dump_options& options) noexcept
+{
+    try {
+        const std::string lines = dump_tasks(options);
+        for (std::size_t at = 0; at < lines.size();) {
+            const std::size_t end = lines.find('\n', at);
+            errors().line(std::string_view{lines}.substr(at, end - at));
+            at = end + 1;
+        }
+    } catch (const std::bad_alloc&) {
+        // Memory is what is missing.
+    }
 }
 
 void runtime::turn() noexcept
 {
+    const time_point begun = now();
     internal::run_ready();
     timers().advance(now());
     mail_.deliver();
@@ -124,8 +142,18 @@ void runtime::turn() noexcept
         const auto due = timers().next_due();
         at_most = due ? std::max(*due - now(), nanoseconds{1}) : nanoseconds::max();
     }
+    count_turn(begun);
     io_->wait(at_most);
     forget_now();
+}
+
+/// Counts how long the turn took that ends now, and what the wait before it brought.
+void runtime::count_turn(time_point begun) noexcept
+{
+    const u64 completions = io_->metrics().completions.value();
+    metrics_.turn(io_->now() - begun,
+                  completions - std::exchange(completions_counted_, completions));
+    metrics_.sample(*io_, errors_.dropped() + output_.dropped(), reports_.held_back());
 }
 
 }  // namespace whence::inline v0

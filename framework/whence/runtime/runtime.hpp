@@ -1,10 +1,11 @@
 #pragma once
 
 #include <whence/coro/event.hpp>
-#include <whence/coro/scope.hpp>
+#include <whence/coro/task_dump.hpp>
 #include <whence/runtime/inbox.hpp>
 #include <whence/runtime/log_sink.hpp>
 #include <whence/runtime/report_log.hpp>
+#include <whence/runtime/runtime_metrics.hpp>
 
 #include <span>
 
@@ -39,7 +40,7 @@ public:
     scope& root() noexcept { return root_; }
 
     /// Takes messages for this runtime, from any thread.
-    inbox& mail() noexcept { return mail_; }
+    internal::inbox& mail() noexcept { return mail_; }
     /// The runtimes of the program, this one among them: see runtime_group. From any thread.
     std::span<runtime* const> group() const noexcept { return group_; }
     /// Where this one stands in its group.
@@ -52,6 +53,8 @@ public:
     /// Set the two, from any thread.
     void ask_to_drain() noexcept { drain_asked_.raise(); }
     void ask_to_hang_up() noexcept { hangup_asked_.raise(); }
+    /// Calls log_tasks(), from any thread.
+    void ask_to_log_tasks() noexcept { dump_asked_.raise(); }
 
     /// Take log lines for stderr and stdout: one pair for the whole group, from any thread.
     log_sink& errors() noexcept { return group_[0]->errors_; }
@@ -61,17 +64,25 @@ public:
 
     internal::offload_pool& offloading() noexcept { return *group_[0]->offloading_; }
 
-    /// Tells, a line each, where all strands wait.
-    std::string dump_tasks();
+    /// Holds what this runtime counts; any thread may read it while the runtime lives.
+    runtime_metrics& metrics() noexcept { return metrics_; }
+
+    /// Tells in JSON lines where the tasks wait, for how long and for whom (coro/task_dump.hpp).
+    /// limits: by the runtime's own thread, or one for which that stands still.
+    /// errors: std::bad_alloc.
+    std::string dump_tasks(const task_dump_options& options = {});
+    /// Writes the same to stderr. Without memory, or without room in the log, there are lines less.
+    void log_tasks(const task_dump_options& options = {}) noexcept;
 
 private:
     friend class runtime_group;
     void run(task<> main, std::atomic<std::size_t>& still_running);
     time_point read_clock() noexcept override { return io_->now(); }
     void turn() noexcept;
+    void count_turn(time_point begun) noexcept;
 
     std::unique_ptr<driver> io_;
-    inbox mail_;
+    internal::inbox mail_;
     runtime* const alone_[1] = {this};
     std::span<runtime* const> group_{alone_};
     std::size_t index_ = 0;
@@ -79,13 +90,16 @@ private:
     log_sink errors_;
     log_sink output_;
     report_log reports_;
+    runtime_metrics metrics_;
+    u64 completions_counted_ = 0;
     event drain_;
     event hangup_;
     event over_;  // set when its group comes to its end
-    notice drain_asked_;
-    notice hangup_asked_;
-    notice over_asked_;
-    notice stop_asked_;
+    internal::notice drain_asked_;
+    internal::notice hangup_asked_;
+    internal::notice dump_asked_;
+    internal::notice over_asked_;
+    internal::notice stop_asked_;
     scope root_{scope::root_tag{}};
     std::unique_ptr<internal::offload_pool> offloading_;
 };

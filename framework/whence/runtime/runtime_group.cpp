@@ -120,7 +120,7 @@ namespace {
 
 /// Is the main task of the runtimes behind the first: waits for the group's end, or for something
 /// in this root to fail.
-task<> stand_by(event& over, notice& stop_first)
+task<> stand_by(event& over, internal::notice& stop_first)
 {
     auto waiting = as_result(over.wait());
     const std::error_code stopped = co_await waiting;

@@ -125,6 +125,7 @@ public:
     nanoseconds wall_now() noexcept override { return read_clock(CLOCK_REALTIME); }
 
     buffer_pool& buffers() noexcept override { return buffers_; }
+    const driver_metrics& metrics() const noexcept override { return metrics_; }
 
 private:
     struct wake_operation : operation {
@@ -212,6 +213,7 @@ private:
             if (entry.user_data != 0)
                 deliver(*reinterpret_cast<operation*>(entry.user_data), entry.res, entry.flags);
         }
+        metrics_.completions.add(tail - *queue.khead);
         io_uring_smp_store_release(queue.khead, head);
     }
 
@@ -285,6 +287,7 @@ private:
             return;
         }
         op.driver_flags |= starved;
+        metrics_.starved.add();
         op.next = nullptr;
         (starved_tail_ ? starved_tail_->next : starved_head_) = &op;
         starved_tail_ = &op;
@@ -320,6 +323,7 @@ private:
     u64 wakes_ = 0;
     wake_operation wake_;
     std::size_t in_flight_ = 0;
+    driver_metrics metrics_;
     operation* starved_head_ = nullptr;
     operation* starved_tail_ = nullptr;
 };
