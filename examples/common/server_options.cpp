@@ -37,6 +37,26 @@ void check_trust(const std::vector<std::string>& entries)
     }
 }
 
+void add_thread_options(CLI::App& app, server_options& options)
+{
+    app.add_option("--threads", options.runtimes.threads,
+                   "Runtimes, one thread each; 0: as many as the process may use CPUs")
+        ->check(CLI::Range(0, 1024))
+        ->capture_default_str();
+    app.add_flag("--pin", options.runtimes.pin, "Keep each thread on a CPU of its own");
+    app.add_option_function<std::string>(
+           "--spread",
+           [&options](const std::string& how) {
+               if (how == "reuse-port") {
+                   options.serve.spread = spread::reuse_port;
+                   options.listen.options.reuse_port = true;
+               }
+           },
+           "How threads get connections: balanced, to the one that has the fewest; reuse-port, "
+           "each from a listening socket of its own (balanced)")
+        ->check(CLI::IsMember({"balanced", "reuse-port"}));
+}
+
 }  // namespace
 
 server_options parse_command_line(int count, char** arguments, const std::string& description)
@@ -65,10 +85,9 @@ server_options parse_command_line(int count, char** arguments, const std::string
     add_parsed(app, "--drain-time-max", options.serve.drain_time_max, parse_duration,
                "How long sessions may go on after SIGTERM (5s)")
         ->type_name("TIME");
-    int threads = 1;
-    app.add_option("--threads", threads, "Runtimes; this version serves with one")
-        ->check(CLI::Range(1, 1))
-        ->capture_default_str();
+    add_limit_options(app, options.limits);
+    add_time_options(app, options.times);
+    add_thread_options(app, options);
     std::string access_log = "stderr";
     app.add_option("--access-log", access_log, "Where a line per connection goes")
         ->check(CLI::IsMember({"stderr", "stdout", "off"}))

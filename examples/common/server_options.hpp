@@ -1,7 +1,9 @@
 #pragma once
 
+#include "limit_options.hpp"
 #include "listen_options.hpp"
 #include "observe_options.hpp"
+#include "time_options.hpp"
 
 #include <whence/whence.hpp>
 
@@ -16,8 +18,11 @@ struct server_options {
     std::vector<std::string> trust;  // empty: no header gate
     bool untrusted_direct = false;
     whence::proxy_protocol::header_limits header;
+    limit_options limits;
+    time_options times;
     whence::log_stream access_log = whence::log_stream::standard_error;
     whence::serve_options serve;
+    whence::runtime_options runtimes;
     observe_options observe;
 };
 
@@ -32,17 +37,33 @@ std::vector<whence::listener> open_listeners(const server_options& options);
 /// Puts the layers that the options ask for in front of a handler.
 template <whence::handler Handler>
 std::unique_ptr<const whence::application> with_layers(const server_options& options,
-                                                       Handler handler)
+                                                       const limit_gates& limits, Handler handler)
 {
     using namespace whence;
+    const access_log log{options.access_log};
+    const time_limits times{options.times};
     if (options.trust.empty())
-        return make_application(pipeline(access_log{options.access_log}, handler));
+        return make_application(
+            pipeline(limits, proxy_protocol::expect_no_header{}, log, times, handler));
     proxy_protocol::trust_table trust{options.trust};
     if (options.untrusted_direct)
         trust.others(proxy_protocol::trust_outcome::direct);
     return make_application(
-        pipeline(proxy_protocol::accept({.trust = trust, .header = options.header}),
-                 access_log{options.access_log}, handler));
+        pipeline(proxy_protocol::accept({.trust = trust, .header = options.header}), limits, log,
+                 times, handler));
+}
+
+/// Serves as the options say, with what belongs to a server beside it: reloading, the status
+/// endpoint.
+template <whence::handler Handler>
+whence::task<> serve_as_asked(const server_options& options, Handler handler)
+{
+    const limit_gates limits{options.limits};
+    auto serving = whence::serve(open_listeners(options), with_layers(options, limits, handler),
+                                 options.serve);
+    auto watched = with_status_endpoint(options.observe, std::move(serving));
+    auto until_served = whence::race(std::move(watched), reload_on_hangup(limits.lists_of_files()));
+    co_await until_served;
 }
 
 /// Runs a server with the shared options, from the command line to the exit status.
@@ -50,11 +71,7 @@ template <whence::handler Handler>
 int run_server(int count, char** arguments, const std::string& description, Handler handler)
 {
     const server_options options = parse_command_line(count, arguments, description);
-    return whence::run([](const server_options& with, Handler last) -> whence::task<> {
-        auto serving = whence::serve(open_listeners(with), with_layers(with, last), with.serve);
-        auto watched = with_status_endpoint(with.observe, std::move(serving));
-        co_await watched;
-    }(options, handler));
+    return whence::run(serve_as_asked(options, handler), options.runtimes);
 }
 
 }  // namespace examples

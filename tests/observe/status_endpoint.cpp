@@ -2,13 +2,12 @@
 
 #include "support/run_server.hpp"
 
-#include <whence/runtime/runtime.hpp>
+#include <whence/runtime/invoke_on.hpp>
 
 #include <catch2/catch_test_macros.hpp>
 
 #include <deque>
 #include <string>
-#include <thread>
 
 using namespace whence;
 using support::ask;
@@ -131,28 +130,23 @@ TEST_CASE("silent visitors do not fill the endpoint for long", "[observe]")
     });
 }
 
-TEST_CASE("the endpoint tells the metrics of several runtimes while they count", "[observe]")
+TEST_CASE("the endpoint tells the metrics of all runtimes while they count", "[observe]")
 {
-    runtime_metrics other{0s};
-    std::atomic<bool> stop = false;
-    std::thread counting{[&] {
-        while (!stop)
-            other.turn(1us, 1);
-    }};
-    run_here([&other]() -> task<> {
-        const std::vector<const runtime_metrics*> all{&runtime::current().metrics(), &other};
-        co_await with_status(
-            [](endpoint address) -> task<> {
-                for (int i = 0; i < 20; ++i) {
-                    const std::string text =
-                        co_await request(address, "GET /metrics HTTP/1.0\r\n\r\n");
-                    CHECK(text.find("whence_loop_lag_seconds_count{runtime=\"1\"} ") != text.npos);
-                }
-            },
-            {.runtimes = all});
+    support::run_in_group(2, []() -> task<> {
+        scope busy;
+        busy.spawn(invoke_on(*runtime::current().group()[1], []() -> task<> {
+            for (;;)
+                co_await sleep_for(0ns);
+        }));
+        co_await with_status([](endpoint address) -> task<> {
+            for (int i = 0; i < 20; ++i) {
+                const std::string text = co_await request(address, "GET /metrics HTTP/1.0\r\n\r\n");
+                CHECK(text.find("whence_loop_lag_seconds_count{runtime=\"1\"} ") != text.npos);
+            }
+        });
+        busy.stop();
+        co_await busy.join();
     });
-    stop = true;
-    counting.join();
 }
 
 TEST_CASE("the endpoint survives a fault at every operation", "[observe]")

@@ -151,7 +151,7 @@ TEST_CASE("of everything at once nothing delays another, and each is told as wha
     CHECK(server.count_of("refused") == 4 * rounds + crowd);
     // The first good answer, those of the rounds, slow writers, half-open ones.
     CHECK(ended_as(server, "closed") == 1 + rounds + 2 * crowd);
-    CHECK(ended_as(server, "failed") == rounds + crowd);  // reset in the session, slow readers
+    CHECK(ended_as(server, "reset") == rounds + crowd);  // reset in the session, slow readers
     CHECK(server.count_of("access") == 1 + 2 * rounds + 3 * crowd);
     CHECK(server.count_of("session_failed") == 0);
     CHECK(server.count_of("accept_failed") == 0);

@@ -55,7 +55,7 @@ TEST_CASE("a bad option ends with status 2 and is named", "[command_line]")
         {{"--header-size-max", "-1"}, "--header-size-max"},
         {{"--header-size-max", "lots"}, "--header-size-max"},
         {{"--drain-time-max", "1 fortnight"}, "--drain-time-max"},
-        {{"--threads", "0"}, "--threads"},
+        {{"--threads", "1025"}, "--threads"},
         {{"--threads", "many"}, "--threads"},
         {{"--access-log", "/dev/null"}, "--access-log"},
         {{"--verbose"}, "--verbose"},

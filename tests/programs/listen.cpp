@@ -78,6 +78,24 @@ TEST_CASE("a server that was killed does not keep the next one from its path", "
     CHECK(converse(from, "hello").echo == "hello");
 }
 
+TEST_CASE("a server that was killed does not keep the next one from its port", "[listen]")
+{
+    for (int round = 0; round < 5; ++round) {
+        std::string address = "127.0.0.1:0";
+        {
+            whoami_server first{{"--listen", address}};
+            address = first.address();
+            client from{address};
+            CHECK(converse(from, "hello").echo == "hello");
+            first.program().signal(SIGKILL);
+            CHECK(first.program().wait_for_exit() == 128 + SIGKILL);
+        }
+        whoami_server next{{"--listen", address}};
+        client from{address};
+        CHECK(converse(from, "hello").echo == "hello");
+    }
+}
+
 TEST_CASE("a server takes the socket that systemd hands over, by its name", "[listen]")
 {
     for (const char* listen : {"systemd", "systemd:web"}) {

@@ -1,5 +1,6 @@
 #include <whence/net/listener_socket.hpp>
 
+#include <whence/net/held_address.hpp>
 #include <whence/net/socket_address.hpp>
 
 #include <fcntl.h>
@@ -68,8 +69,13 @@ void bind_and_listen(listener_socket& opened, const endpoint& local, const liste
 {
     const int fd = opened.handle.get();
     const socket_address address = to_socket_address(local);
-    if (::bind(fd, address.get(), address.size) != 0)
-        fail_at("bind", local, errno);
+    int error = 0;
+    try_while_held([&] {
+        error = ::bind(fd, address.get(), address.size) == 0 ? 0 : errno;
+        return error != EADDRINUSE;
+    });
+    if (error != 0)
+        fail_at("bind", local, error);
     if (local.kind() == endpoint_kind::unix_path) {
         // Nobody can connect before the socket listens: mode and owner are right by then.
         opened.path = socket_path{local};

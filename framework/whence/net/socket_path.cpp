@@ -1,5 +1,6 @@
 #include <whence/net/socket_path.hpp>
 
+#include <whence/net/held_address.hpp>
 #include <whence/net/socket_address.hpp>
 
 #include <fcntl.h>
@@ -27,14 +28,14 @@ bool same_file(const struct stat& a, const struct stat& b) noexcept
     return a.st_dev == b.st_dev && a.st_ino == b.st_ino;
 }
 
-/// Removes a socket on which nobody listens.
-void remove_stale(const endpoint& at)
+/// Removes a socket on which nobody listens. False: somebody does.
+bool remove_stale(const endpoint& at)
 {
     const std::string path = path_of(at);
     struct stat found{};
     if (lstat(path.c_str(), &found) != 0) {
         if (errno == ENOENT)
-            return;
+            return true;
         fail_at("bind", at, errno);
     }
     if (!S_ISSOCK(found.st_mode))
@@ -47,13 +48,13 @@ void remove_stale(const endpoint& at)
     case 0:
     case EAGAIN:      // its backlog is full
     case EPROTOTYPE:  // a datagram socket
-        fail_at("bind", at, EADDRINUSE, "somebody listens there");
+        return false;
     case ECONNREFUSED:
         if (::unlink(path.c_str()) != 0 && errno != ENOENT)
             fail_at("remove the stale socket", at, errno);
-        return;
+        return true;
     case ENOENT:
-        return;
+        return true;
     default:
         fail_at("find out who listens at", at, error);
     }
@@ -65,7 +66,8 @@ path_claim::path_claim(const endpoint& at) : name_(path_of(at) + ".lock")
 {
     lock(at);
     try {
-        remove_stale(at);
+        if (!try_while_held([&] { return remove_stale(at); }))
+            fail_at("bind", at, EADDRINUSE, "somebody listens there");
     } catch (...) {
         ::unlink(name_.c_str());
         throw;

@@ -37,7 +37,7 @@ page page_of(int status)
     }
 }
 
-page find_page(const internal::http_head& head, const status_options& options)
+page find_page(const internal::http_head& head)
 {
     if (head.status != 200)
         return page_of(head.status);
@@ -47,10 +47,10 @@ page find_page(const internal::http_head& head, const status_options& options)
         return page_of(405);
     runtime& here = runtime::current();
     if (head.path == "/metrics") {
-        const runtime_metrics* const own[] = {&here.metrics()};
-        return {"200 OK",
-                options.runtimes.empty() ? prometheus_text(own) : prometheus_text(options.runtimes),
-                metrics_text};
+        std::vector<const runtime_metrics*> all;
+        for (runtime* const each : here.group())
+            all.push_back(&each->metrics());
+        return {"200 OK", prometheus_text(all), metrics_text};
     }
     if (head.path == "/readyz" && here.drain().is_set())
         return {"503 Service Unavailable", "draining\n"};
@@ -116,7 +116,7 @@ task<std::string> status_endpoint::answer(connection& conn) const
     if (!read || read->empty())
         co_return std::string{};
     const internal::http_head head = internal::parse_http_head(*read);
-    co_return answer_text(find_page(head, options_), head.method != "HEAD");
+    co_return answer_text(find_page(head), head.method != "HEAD");
 }
 
 task<> status_endpoint::operator()(connection& conn) const

@@ -1,16 +1,11 @@
 #pragma once
 
 #include <whence/net/listener.hpp>
-#include <whence/runtime/runtime_metrics.hpp>
-
-#include <vector>
 
 namespace whence::inline v0 {
 
 /// Bounds the requests of a status_endpoint.
 struct status_options {
-    /// Whose metrics are told; none: those of the runtime that serves the request.
-    std::vector<const runtime_metrics*> runtimes = {};
     /// For the request, and again for the answer.
     nanoseconds time_max = 5s;
     /// Bytes of the request's head; a scraper sends some hundred.
@@ -18,7 +13,7 @@ struct status_options {
 };
 
 /// Answers whoever watches the program, one HTTP request a connection: a handler.
-///   GET /metrics   what prometheus_text() prints
+///   GET /metrics   what prometheus_text() prints of all runtimes of the group
 ///   GET /healthz   200 while the runtime runs
 ///   GET /readyz    200; 503 once the runtime drains, so that balancers send nobody any more
 /// HEAD is answered alike. Anything else is 404, 405, or 400 when it is no request of HTTP/1.0 or
