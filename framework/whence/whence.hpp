@@ -24,6 +24,11 @@
 #include <whence/net/connect.hpp>
 #include <whence/net/outbox.hpp>
 #include <whence/net/serve.hpp>
+#include <whence/observe/prometheus.hpp>
 #include <whence/observe/status_endpoint.hpp>
+#include <whence/runtime/invoke_on.hpp>
+#include <whence/runtime/json_line.hpp>
+#include <whence/runtime/offload.hpp>
 #include <whence/runtime/run.hpp>
 #include <whence/runtime/service_manager.hpp>
+#include <whence/runtime/sharded.hpp>

@@ -160,12 +160,6 @@ public:
     /// Counts the children that have not ended.
     std::size_t size() const noexcept { return size_; }
 
-    template <class Visit>
-    void for_each(Visit visit)
-    {
-        strands_.for_each(visit);
-    }
-
 private:
     friend void internal::run_ready() noexcept;
     friend struct internal::spawned::promise_type;

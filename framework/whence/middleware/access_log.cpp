@@ -1,5 +1,6 @@
 #include <whence/middleware/access_log.hpp>
 
+#include <whence/net/outcome.hpp>
 #include <whence/runtime/json_line.hpp>
 #include <whence/runtime/runtime.hpp>
 
@@ -35,22 +36,9 @@ access_log::record::~record()
     }
 }
 
-void access_log::record::failed(const std::error_code& error) noexcept
+void access_log::record::ended(const std::exception_ptr& error) noexcept
 {
-    if (error == std::errc::timed_out)
-        failure_ = "timed_out";
-    else if (error == std::errc::connection_reset || error == std::errc::broken_pipe ||
-             error == std::errc::connection_aborted || error == std::errc::not_connected)
-        failure_ = "reset";
-}
-
-std::string_view access_log::record::outcome() const noexcept
-{
-    if (conn_.ended_by() != end_cause::none)
-        return to_string(conn_.ended_by());
-    if (returned_)
-        return "closed";
-    return internal::ctx.current->stopped ? "cancelled" : failure_;
+    outcome_ = internal::outcome_of(conn_, error);
 }
 
 void access_log::record::write() const
@@ -69,7 +57,7 @@ void access_log::record::write() const
              static_cast<u64>(std::chrono::floor<milliseconds>(now() - conn_.made_at()).count()))
         .add("bytes_received", conn_.bytes_received())
         .add("bytes_sent", conn_.bytes_sent())
-        .add("outcome", outcome());
+        .add("outcome", outcome_);
     (to_ == log_stream::standard_output ? here.output() : here.errors()).line(line.text());
 }
 

@@ -17,7 +17,7 @@ enum class log_stream : u8 { none, standard_error, standard_output };
 ///   outcome      "closed": the handler returned; "failed": it threw; "reset": the peer broke off,
 ///                with RST or in the middle of what was awaited; "timed_out": a deadline of the
 ///                handler, or of TCP; "idle", "write_stalled": ended by time_limits; "cancelled":
-///                by a shut-down
+///                by a shut-down; or the reason with which a layer further in refused
 class access_log {
 public:
     explicit access_log(log_stream to = log_stream::standard_error) noexcept : to_(to) {}
@@ -35,9 +35,9 @@ private:
         record entry{conn, to};
         try {
             co_await next(conn);
-            entry.returned();
-        } catch (const std::system_error& error) {
-            entry.failed(error.code());
+            entry.ended(nullptr);
+        } catch (...) {
+            entry.ended(std::current_exception());
             throw;
         }
     }
@@ -49,17 +49,14 @@ private:
         record(const record&) = delete;
         record& operator=(const record&) = delete;
         ~record();
-        void returned() noexcept { returned_ = true; }
-        void failed(const std::error_code& error) noexcept;
+        void ended(const std::exception_ptr& error) noexcept;
 
     private:
         void write() const;
-        std::string_view outcome() const noexcept;
 
         const connection& conn_;
         log_stream to_;
-        bool returned_ = false;
-        const char* failure_ = "failed";
+        std::string_view outcome_;
     };
 
     log_stream to_;

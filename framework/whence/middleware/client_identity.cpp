@@ -2,8 +2,6 @@
 
 #include <whence/net/socket.hpp>
 
-#include <array>
-
 namespace whence::inline v0::internal {
 
 client_identity identify_client(const connection& conn)
@@ -21,12 +19,6 @@ client_identity identify_client(const connection& conn)
             return {client_kind::user, {}, known->uid};
     }
     return {client_kind::unknown};
-}
-
-std::string_view to_string(client_kind kind) noexcept
-{
-    constexpr std::array<std::string_view, 4> names{"address", "user", "local", "unknown"};
-    return names[static_cast<std::size_t>(kind)];
 }
 
 }  // namespace whence::inline v0::internal

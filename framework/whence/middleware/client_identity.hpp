@@ -23,7 +23,4 @@ struct client_identity {
 
 client_identity identify_client(const connection& conn);
 
-/// Names those that are nobody's address, for a refusal.
-std::string_view to_string(client_kind kind) noexcept;
-
 }  // namespace whence::inline v0::internal

@@ -217,7 +217,9 @@ protected:
         return !on_.queue_.empty();
     }
 
-    bool start(verb what, std::coroutine_handle<> waiter, void* data, std::size_t size) noexcept
+    // clang counts these as too large to inline, which costs an echo 45 instructions of 400.
+    [[gnu::always_inline]] bool start(verb what, std::coroutine_handle<> waiter, void* data,
+                                      std::size_t size) noexcept
     {
         expects(on_.fd_ >= 0, "a closed connection is not used");
         strand& self = *internal::ctx.current;
@@ -228,8 +230,8 @@ protected:
         return start_wait(*on_.via_, waiter);
     }
 
-    bool start_reading(verb what, std::coroutine_handle<> waiter, void* data,
-                       std::size_t size) noexcept
+    [[gnu::always_inline]] bool start_reading(verb what, std::coroutine_handle<> waiter, void* data,
+                                              std::size_t size) noexcept
     {
         expects(!on_.reading_, "one strand reads from a connection at a time");
         on_.reading_ = true;
@@ -248,7 +250,7 @@ public:
     {
         return start_reading(verb::recv_pooled, waiter, nullptr, 0);
     }
-    chunk await_resume()
+    [[gnu::always_inline]] chunk await_resume()
     {
         const int error = finish();
         if (error != 0) [[unlikely]]
@@ -264,7 +266,7 @@ public:
     }
 
 private:
-    int finish() noexcept
+    [[gnu::always_inline]] int finish() noexcept
     {
         if (!on_.reading_)
             return 0;  // it was buffered

@@ -1,6 +1,7 @@
 #include <whence/net/serve.hpp>
 
 #include <whence/coro/deadline.hpp>
+#include <whence/net/outcome.hpp>
 #include <whence/net/report.hpp>
 #include <whence/net/seat.hpp>
 #include <whence/net/server_metrics.hpp>
@@ -13,19 +14,13 @@ namespace whence::inline v0 {
 
 namespace {
 
+using internal::outcome_of;
+using internal::peer_has_gone;
 using internal::seat;
 using internal::server_plan;
 
 // After a failed accept (no descriptor left, no memory) the next try waits for some to come free.
 constexpr nanoseconds accept_pause = 100ms;
-
-/// Tells errors that say no more than "the peer has gone": routine, counted by the kernel.
-bool peer_has_gone(const std::error_code& error) noexcept
-{
-    return error == std::errc::connection_reset || error == std::errc::broken_pipe ||
-           error == std::errc::connection_aborted || error == std::errc::timed_out ||
-           error == std::errc::not_connected;
-}
 
 /// Tells in dumps whom a session works for.
 void describe_session(const void* subject, std::string& out)
@@ -58,7 +53,6 @@ private:
     internal::spawned session(connection conn);
     task<bool> through_gates(connection& conn);
     void end_badly(connection& conn) noexcept;
-    void count_end(const connection& conn, std::string_view how) noexcept;
     void refuse(connection& conn, const verdict& why) noexcept;
 
     server_plan& plan_;
@@ -104,7 +98,8 @@ task<> server::accept_from(listener& from, std::size_t number)
 bool server::admit(const listener& from, std::size_t number, result<connection> accepted) noexcept
 {
     server_metrics& counted = here_.metrics_of(number);
-    if (!accepted && peer_has_gone(accepted.error())) {
+    if (!accepted && (peer_has_gone(accepted.error()) || accepted.error() == std::errc::timed_out))
+    {
         counted.gone_before_accept();
         return true;
     }
@@ -171,7 +166,7 @@ internal::spawned server::session(connection conn)
             sessions_.adopt(*internal::ctx.current);
             conn.metrics()->session_started(conn);
             co_await plan_.app->session(conn);
-            conn.metrics()->session_ended(conn, "closed");
+            conn.metrics()->session_ended(conn, outcome_of(conn, nullptr));
             conn.close();
         } catch (...) {
             end_badly(conn);
@@ -180,40 +175,25 @@ internal::spawned server::session(connection conn)
     here_.leave();
 }
 
-/// Counts a connection that an exception ended.
-void server::count_end(const connection& conn, std::string_view how) noexcept
-{
-    if (internal::ctx.current->owner == &sessions_)
-        conn.metrics()->session_ended(conn, how);
-    else
-        conn.metrics()->handshake_left(conn, how);
-}
-
 /// Deals with the exception that ended a session: it concerns this connection only.
 void server::end_badly(connection& conn) noexcept
 {
+    const std::string_view outcome = outcome_of(conn, std::current_exception());
+    if (internal::ctx.current->owner == &sessions_)
+        conn.metrics()->session_ended(conn, outcome);
+    else
+        conn.metrics()->handshake_left(conn, outcome);
     try {
         throw;
-    } catch (const cancelled&) {
-        count_end(conn, "cancelled");
-        conn.close();  // the server is shutting down
     } catch (const refused& refusal) {
-        count_end(conn, refusal.why().reason());
         report_refusal(conn, refusal.why());
-    } catch (const std::system_error& error) {
-        const bool gone = peer_has_gone(error.code());
-        const std::string_view limit = to_string(conn.ended_by());
-        count_end(conn, !limit.empty() ? limit : gone ? "reset" : "failed");
-        if (!gone)
-            report_failure(conn, error.what());
     } catch (const std::exception& error) {
-        count_end(conn, "failed");
-        report_failure(conn, error.what());
+        if (outcome == "failed")
+            report_failure(conn, error.what());
     } catch (...) {
-        count_end(conn, "failed");
         report_failure(conn, "an exception of unknown type");
     }
-    if (conn.ended_by() == end_cause::idle)
+    if (outcome == "cancelled" || conn.ended_by() == end_cause::idle)
         conn.close();  // nothing went wrong: FIN
     conn.abort();
 }

@@ -52,7 +52,8 @@ template <servable App>
 task<> serve(std::string address, App app, serve_options options = {})
 {
     std::vector<listener> listeners;
-    listeners.push_back(listener::bind(address));
+    listeners.push_back(
+        listener::bind(address, {.reuse_port = options.spread == spread::reuse_port}));
     auto serving = serve(std::move(listeners), make_application(std::move(app)), options);
     co_await serving;
 }

@@ -71,18 +71,11 @@ void receive_queue::consume(std::size_t n) noexcept
         bytes_.offset_ += static_cast<u32>(n);
 }
 
-void receive_queue::put(std::byte* data, u32 size) noexcept
+void receive_queue::copy_out() noexcept
 {
-    expects(empty(), "a receive fills an empty queue");
-    bytes_ = {};  // a block may be prepared that nothing came into
-    bytes_.data_ = data;
-    bytes_.size_ = size;
-    bytes_.offset_ = 0;
-    if (!internal::current_pool->low())
-        return;
     internal::current_pool->copied_out().add();
     try {
-        move_to_heap(size);
+        move_to_heap(bytes_.size_);
     } catch (const std::bad_alloc&) {
         // The buffer stays where it is: one less for others, but nothing is lost.
     }

@@ -56,6 +56,13 @@ private:
     counter copied_out_;
 };
 
+namespace internal {
+
+/// Is the running runtime's pool; null outside of one.
+extern constinit thread_local buffer_pool* current_pool;
+
+}  // namespace internal
+
 /// Leases received bytes: move-only, gives its storage back when it goes.
 /// shape: usually a part of one pool buffer; a right-sized copy on the heap when the pool is low or
 /// the bytes were kept across a wait. Empty stands for a clean end of stream.
@@ -112,7 +119,17 @@ public:
     /// Becomes the pool buffer that a receive filled; copied out at once when the pool is low
     /// and there is memory.
     /// limits: only when empty.
-    void put(std::byte* data, u32 size) noexcept;
+    void put(std::byte* data, u32 size) noexcept
+    {
+        expects(empty(), "a receive fills an empty queue");
+        if (bytes_.data_) [[unlikely]]
+            bytes_ = {};  // a block was prepared that nothing came into
+        bytes_.data_ = data;
+        bytes_.size_ = size;
+        bytes_.offset_ = 0;
+        if (internal::current_pool->low()) [[unlikely]]
+            copy_out();
+    }
 
     /// Makes room behind the bytes, in a heap block, and returns it (at least `room` bytes).
     /// errors: std::bad_alloc.
@@ -121,17 +138,11 @@ public:
     void commit(std::size_t n) noexcept { bytes_.size_ += static_cast<u32>(n); }
 
 private:
+    void copy_out() noexcept;
     void move_to_heap(std::size_t capacity);
     std::size_t heap_room() const noexcept;
 
     chunk bytes_;
 };
-
-namespace internal {
-
-/// Is the running runtime's pool; null outside of one.
-extern constinit thread_local buffer_pool* current_pool;
-
-}  // namespace internal
 
 }  // namespace whence::inline v0
