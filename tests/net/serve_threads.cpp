@@ -191,3 +191,39 @@ TEST_CASE("short connections in a storm are all answered, and nothing is left", 
         });
     });
 }
+
+TEST_CASE("with a listening socket in each runtime the kernel deals the connections out", "[net]")
+{
+    run_in_group(3, []() -> task<> {
+        std::vector<listener> listeners;
+        listeners.push_back(listener::bind("127.0.0.1:0", {.reuse_port = true}));
+        const endpoint address = listeners.front().local();
+        scope server;
+        server.spawn(serve(std::move(listeners), &tell_runtime,
+                           {.drain_time_max = 20ms, .spread = spread::reuse_port}));
+        std::deque<connection> open;
+        std::array<std::size_t, 3> served{};
+        for (int i = 0; i < 300; ++i) {
+            open.push_back(co_await connect(address));
+            auto asking = index_of(open.back());
+            const std::size_t at = co_await asking;
+            ++served[at];
+        }
+        for (const std::size_t count : served)
+            CHECK(count > 30);
+        runtime::current().drain().set();
+        co_await server.join();
+    });
+}
+
+TEST_CASE("a server at an address opens a socket for each runtime when they shall have their own",
+          "[net]")
+{
+    run_in_group(2, []() -> task<> {
+        scope server;
+        server.spawn(serve("127.0.0.1:0", &tell_runtime, {.spread = spread::reuse_port}));
+        co_await sleep_for(20ms);
+        runtime::current().drain().set();
+        co_await server.join();
+    });
+}
