@@ -138,7 +138,7 @@ task<result<endpoint>> client_address(connection& conn, const trust_table& trust
     const verdict answer = co_await receive(conn, trust, limits);
     if (answer.passed())
         co_return conn.client();
-    report_refusal(conn, answer);
+    whence::internal::report_refusal(conn, answer);
     conn.abort();
     const std::string_view reason = answer.reason();
     if (reason == untrusted)

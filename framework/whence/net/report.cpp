@@ -5,7 +5,7 @@
 #include <whence/runtime/json_line.hpp>
 #include <whence/runtime/runtime.hpp>
 
-namespace whence::inline v0 {
+namespace whence::inline v0::internal {
 
 namespace {
 
@@ -91,4 +91,4 @@ void describe(const connection& conn, std::string& out)
     out += text;
 }
 
-}  // namespace whence::inline v0
+}  // namespace whence::inline v0::internal

@@ -1,9 +1,11 @@
 #pragma once
 
+// Not a public header: what a server says of its connections.
+
 #include <whence/coro/scope.hpp>
 #include <whence/net/application.hpp>
 
-namespace whence::inline v0 {
+namespace whence::inline v0::internal {
 
 /// Says on stderr who was refused and why: one JSON line, {"event":"refused","reason":...}; nothing
 /// for a quiet verdict. The runtime limits the rate of such lines.
@@ -24,4 +26,4 @@ void report_cut_drain(scope& sessions) noexcept;
 /// comma in front.
 void describe(const connection& conn, std::string& out);
 
-}  // namespace whence::inline v0
+}  // namespace whence::inline v0::internal

@@ -14,10 +14,7 @@ namespace whence::inline v0 {
 
 namespace {
 
-using internal::outcome_of;
-using internal::peer_has_gone;
-using internal::seat;
-using internal::server_plan;
+using namespace internal;
 
 // After a failed accept (no descriptor left, no memory) the next try waits for some to come free.
 constexpr nanoseconds accept_pause = 100ms;

@@ -1,6 +1,7 @@
 #include <whence/runtime/run.hpp>
 
 #include <whence/coro/yield.hpp>
+#include <whence/runtime/invoke_on.hpp>
 #include <whence/runtime/json_line.hpp>
 #include <whence/runtime/service_manager.hpp>
 
@@ -91,7 +92,28 @@ private:
     mutable_bytes into_;
 };
 
-task<> watch_signals(int fd, scope& work)
+constexpr std::string_view no_memory_for_hangup =
+    R"({"event":"error","error":"no memory to act on SIGHUP"})";
+
+/// Sets the event, and lets who waits for it begin: whoever reloads takes a notice of its own.
+task<> hang_up_here()
+{
+    runtime::current().hangup().set();
+    co_await yield{};
+}
+
+task<> hang_up(std::span<runtime* const> runtimes)
+{
+    const reload_notice told;
+    try {
+        for (runtime* const each : runtimes)
+            co_await invoke_on(*each, &hang_up_here);
+    } catch (const std::bad_alloc&) {
+        runtime::current().errors().line(no_memory_for_hangup);
+    }
+}
+
+task<> watch_signals(int fd, scope& work, scope& watch)
 {
     const auto runtimes = runtime::current().group();
     bool draining = false;
@@ -103,12 +125,11 @@ task<> watch_signals(int fd, scope& work)
         if (error)
             co_return;
         if (info.ssi_signo == SIGHUP) {
-            const reload_notice told;
-            for (runtime* const each : runtimes)
-                each->ask_to_hang_up();
-            // In the first turn the event is set; in the second, who reloads takes a notice, too.
-            co_await yield{};
-            co_await yield{};
+            try {
+                watch.spawn(hang_up(runtimes), "hangup");
+            } catch (const std::bad_alloc&) {
+                runtime::current().errors().line(no_memory_for_hangup);
+            }
         } else if (info.ssi_signo == SIGUSR1) {
             for (runtime* const each : runtimes)
                 each->ask_to_log_tasks();
@@ -128,7 +149,7 @@ task<> supervise(task<> main, int signals)
     scope watch;
     // All are made before one is spawned: what finds no memory leaves nothing to join.
     internal::spawned program = internal::strand_of(std::move(main));
-    internal::spawned signal_watch = internal::strand_of(watch_signals(signals, work));
+    internal::spawned signal_watch = internal::strand_of(watch_signals(signals, work, watch));
     internal::spawned watchdog = internal::strand_of(feed_watchdog());
     program.set_name("main");
     signal_watch.set_name("signals");

@@ -50,9 +50,8 @@ public:
     event& drain() noexcept { return drain_; }
     /// Set by SIGHUP; whoever acts on it resets it.
     event& hangup() noexcept { return hangup_; }
-    /// Set the two, from any thread.
+    /// Sets drain(), from any thread.
     void ask_to_drain() noexcept { drain_asked_.raise(); }
-    void ask_to_hang_up() noexcept { hangup_asked_.raise(); }
     /// Calls log_tasks(), from any thread.
     void ask_to_log_tasks() noexcept { dump_asked_.raise(); }
 
@@ -96,7 +95,6 @@ private:
     event hangup_;
     event over_;  // set when its group comes to its end
     internal::notice drain_asked_;
-    internal::notice hangup_asked_;
     internal::notice dump_asked_;
     internal::notice over_asked_;
     internal::notice stop_asked_;
