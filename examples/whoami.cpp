@@ -29,32 +29,38 @@ std::string tlvs_text(proxy_protocol::tlv_range tlvs)
 
 std::string introduce(const connection& conn)
 {
-    json_object answer;
-    answer.add("client", conn.client())
+    json_object facts;
+    facts.add("client", conn.client())
         .add("server", conn.server())
         .add("peer", conn.peer())
         .add("local", conn.local())
         .add("origin", to_string(conn.origin()));
     if (const auto header = conn.header()) {
-        answer.add("version", u64{header->version()})
+        facts.add("version", u64{header->version()})
             .add("command", to_string(header->command()))
             .add("family", to_string(header->family()))
             .add("transport", to_string(header->transport()))
             .add_json("tlvs", tlvs_text(header->tlvs()));
     } else {
-        answer.add_json("version", "null")
+        facts.add_json("version", "null")
             .add_json("command", "null")
             .add_json("family", "null")
             .add_json("transport", "null")
             .add_json("tlvs", "[]");
     }
-    return answer.text() + '\n';
+    return facts.text() + '\n';
+}
+
+/// Has a frame of its own, so that the answer does not stay as long as the session.
+task<> answer(connection& conn)
+{
+    const std::string line = introduce(conn);
+    co_await conn.write(line);
 }
 
 task<> whoami(connection& conn)
 {
-    const std::string answer = introduce(conn);
-    co_await conn.write(answer);
+    co_await answer(conn);
     while (auto chunk = co_await conn.receive())
         co_await conn.write(chunk);
 }

@@ -76,14 +76,20 @@ server_options parse_command_line(int count, char** arguments, const std::string
                    "header")
         ->check(CLI::IsMember({"refuse", "direct"}))
         ->capture_default_str();
+    app.add_flag("--refuse-local-claims", options.refuse_local_claims,
+                 "Refuse a header that names a loopback, unspecified or multicast address, or our "
+                 "own, as the client");
     add_parsed(app, "--header-time-max", options.header.time_max, parse_duration,
                "How long a header may take, from the accept (5s)")
         ->type_name("TIME");
     add_parsed(app, "--header-size-max", options.header.size_max, parse_header_size,
                "Bytes of a header behind its fixed part (4096)")
         ->type_name("BYTES");
+    add_parsed(app, "--drain-delay", options.serve.drain_delay, parse_duration,
+               "How long to go on accepting after SIGTERM, while /readyz says 503 (0s)")
+        ->type_name("TIME");
     add_parsed(app, "--drain-time-max", options.serve.drain_time_max, parse_duration,
-               "How long sessions may go on after SIGTERM (5s)")
+               "How long sessions may go on after that (5s)")
         ->type_name("TIME");
     add_limit_options(app, options.limits);
     add_time_options(app, options.times);

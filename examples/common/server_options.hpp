@@ -17,6 +17,7 @@ struct server_options {
     listen_arguments listen;
     std::vector<std::string> trust;  // empty: no header gate
     bool untrusted_direct = false;
+    bool refuse_local_claims = false;
     whence::proxy_protocol::header_limits header;
     limit_options limits;
     time_options times;
@@ -48,9 +49,11 @@ std::unique_ptr<const whence::application> with_layers(const server_options& opt
     proxy_protocol::trust_table trust{options.trust};
     if (options.untrusted_direct)
         trust.others(proxy_protocol::trust_outcome::direct);
+    proxy_protocol::accept_options header{.trust = trust, .header = options.header};
+    if (options.refuse_local_claims)
+        header.veto = proxy_protocol::refuse_local_claims;
     return make_application(
-        pipeline(proxy_protocol::accept({.trust = trust, .header = options.header}), limits, log,
-                 times, handler));
+        pipeline(proxy_protocol::accept{std::move(header)}, limits, log, times, handler));
 }
 
 /// Serves as the options say, with what belongs to a server beside it: reloading, the status

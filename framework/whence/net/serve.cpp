@@ -38,8 +38,9 @@ public:
         sessions_.set_label(sessions_label);
     }
 
-    /// Accepts until the event is set, or the strand stopped; then closes the listeners.
-    task<> accept_until(event& end, std::vector<listener>& listeners);
+    /// Accepts until `delay` after the event is set, or the strand stopped; then closes the
+    /// listeners.
+    task<> accept_until(event& end, nanoseconds delay, std::vector<listener>& listeners);
     /// Ends what is at a gate now, and the sessions by drain_time_max.
     task<> drain();
 
@@ -58,7 +59,7 @@ private:
     scope sessions_;
 };
 
-task<> server::accept_until(event& end, std::vector<listener>& listeners)
+task<> server::accept_until(event& end, nanoseconds delay, std::vector<listener>& listeners)
 {
     // All are made before one is spawned: what finds no memory leaves nothing to join.
     std::vector<internal::spawned> acceptors;
@@ -71,7 +72,11 @@ task<> server::accept_until(event& end, std::vector<listener>& listeners)
         accepting.spawn(std::move(one));
     // Cancelled: the same end, without waiting for anybody.
     auto waiting = as_result(end.wait());
-    co_await waiting;
+    const std::error_code stopped = co_await waiting;
+    if (!stopped && delay > nanoseconds::zero()) {
+        auto pausing = as_result(sleep_for(delay));
+        co_await pausing;
+    }
     accepting.stop();
     co_await accepting.join();
     listeners.clear();
@@ -236,7 +241,7 @@ task<> serve_here(server_plan& plan, seat& here, std::vector<listener>& listener
 {
     server self{plan, here};
     task<> draining = self.drain();
-    co_await self.accept_until(here.end(), listeners);
+    co_await self.accept_until(here.end(), nanoseconds::zero(), listeners);
     {
         // Also when it was cancelled: until then, a connection may be on its way here.
         shield to_the_end{nanoseconds::max()};
@@ -271,7 +276,7 @@ task<> serve(std::vector<listener> listeners, std::unique_ptr<const application>
             })));
     }
     server self{plan, plan.seats[home.index()]};
-    task<> accepting = self.accept_until(home.drain(), listeners);
+    task<> accepting = self.accept_until(home.drain(), options.drain_delay, listeners);
     task<> draining = self.drain();
     scope elsewhere;
     for (internal::spawned& one : others)

@@ -24,17 +24,20 @@ struct serve_options {
     /// Connections that have not passed their gates; more are refused. A million of them would need
     /// gigabytes, and each ends at its gate's deadline.
     u32 handshakes_max = 16'384;
-    /// How long sessions may go on when the program is asked to end.
+    /// How long connections are still accepted once the program is asked to end: the time that a
+    /// balancer needs to see that it is not ready any more, and to send nobody here.
+    nanoseconds drain_delay = nanoseconds::zero();
+    /// How long sessions may go on after that.
     nanoseconds drain_time_max = 5s;
     whence::spread spread = spread::balanced;
 };
 
-/// Serves connections until the runtime drains: accepts, leads each through the gates, runs its
-/// session in a strand of its own. Then stops accepting, closes those that are still at a gate,
-/// lets the sessions finish up to drain_time_max, and cancels the rest.
-/// shape: owns listeners and application until the last session has been joined. In all runtimes of
-/// the group: layers and handler are shared by its threads. A connection stays in its runtime.
-/// errors: what a session throws closes that connection, is logged, and disturbs nothing else.
+/// Serves connections until the runtime drains, and drain_delay longer: accepts, leads each through
+/// the gates, runs its session in a strand of its own. Then stops accepting, closes those that are
+/// still at a gate, lets the sessions finish up to drain_time_max, and cancels the rest. shape:
+/// owns listeners and application until the last session has been joined. In all runtimes of the
+/// group: layers and handler are shared by its threads. A connection stays in its runtime. errors:
+/// what a session throws closes that connection, is logged, and disturbs nothing else.
 task<> serve(std::vector<listener> listeners, std::unique_ptr<const application> app,
              serve_options options = {});
 
@@ -52,8 +55,9 @@ template <servable App>
 task<> serve(std::string address, App app, serve_options options = {})
 {
     std::vector<listener> listeners;
-    listeners.push_back(
-        listener::bind(address, {.reuse_port = options.spread == spread::reuse_port}));
+    listen_options how;
+    how.reuse_port = options.spread == spread::reuse_port;
+    listeners.push_back(listener::bind(address, how));
     auto serving = serve(std::move(listeners), make_application(std::move(app)), options);
     co_await serving;
 }

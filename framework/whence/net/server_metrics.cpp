@@ -76,7 +76,8 @@ constexpr metric own_metrics[] = {
     {.name = "whence_sessions_ended_total",
      .labels = "listener, outcome",
      .meaning = "Sessions ended: closed (the handler returned), failed (it threw), cancelled (by "
-                "a shut-down), reset (the peer went), or the reason of the layer that refused to "
+                "a shut-down), reset (the peer went), timed_out (by a deadline of the handler), or "
+                "the reason of the layer that refused to "
                 "go on, such as idle or write_stalled."},
     {.name = "whence_session_duration_seconds",
      .labels = "listener",

@@ -6,6 +6,7 @@
 #include <whence/runtime/service_manager.hpp>
 
 #include <fcntl.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
@@ -25,6 +26,17 @@ void fill_standard_descriptors() noexcept
     while (fd >= 0 && fd <= STDERR_FILENO);
     if (fd >= 0)
         ::close(fd);
+}
+
+/// Lets the program have as many descriptors as it may ask for: the soft limit is low for the sake
+/// of programs that use select(2).
+void raise_descriptor_limit() noexcept
+{
+    rlimit limit{};
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= limit.rlim_max)
+        return;
+    limit.rlim_cur = limit.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &limit);
 }
 
 /// Takes the signals of a server out of their default ways, and puts them back.
@@ -178,6 +190,7 @@ int fail(const char* what) noexcept
 int run(task<> main, runtime_options options) noexcept
 {
     fill_standard_descriptors();
+    raise_descriptor_limit();
     try {
         const signal_source signals;
         runtime_group all{std::move(options)};

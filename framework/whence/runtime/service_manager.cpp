@@ -2,7 +2,7 @@
 
 #include <whence/base/text.hpp>
 #include <whence/coro/deadline.hpp>
-#include <whence/runtime/runtime.hpp>
+#include <whence/runtime/invoke_on.hpp>
 
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -176,6 +176,8 @@ task<> feed_watchdog()
     const std::string to = address;
     const manager_socket manager;
     for (;;) {
+        for (runtime* const each : runtime::current().group())
+            co_await invoke_on(*each, []() -> task<> { co_return; });
         report_unless_sent("WATCHDOG=1", manager.send(to, "WATCHDOG=1"));
         co_await sleep_for(interval / 2);
     }

@@ -35,11 +35,11 @@ public:
     ~reload_notice();
 };
 
-/// Tells the manager's watchdog, twice in each of its intervals, that this runtime's loop turns;
-/// ends at once when there is none (WATCHDOG_USEC, WATCHDOG_PID). Until it is cancelled otherwise.
-/// It keeps a descriptor of its own, so that a program that has run out of them is not killed.
-/// errors: none; a malformed WATCHDOG_USEC is reported and there is no feeding.
-/// source: sd_watchdog_enabled(3).
+/// Tells the manager's watchdog, twice in each of its intervals, that the loops of all runtimes
+/// turn; ends at once when there is none (WATCHDOG_USEC, WATCHDOG_PID). Until it is cancelled
+/// otherwise. It keeps a descriptor of its own, so that a program that has run out of them is not
+/// killed. errors: none; a malformed WATCHDOG_USEC is reported and there is no feeding. source:
+/// sd_watchdog_enabled(3).
 task<> feed_watchdog();
 
 }  // namespace whence::inline v0
