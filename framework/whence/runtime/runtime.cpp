@@ -136,9 +136,9 @@ void runtime::turn() noexcept
     const time_point begun = now();
     internal::run_ready();
     timers().advance(now());
-    mail_.deliver();
+    const bool more_mail = mail_.deliver();
     nanoseconds at_most = nanoseconds::zero();
-    if (!internal::anyone_ready() && (root_.size() != 0 || lingering_)) {
+    if (!more_mail && !internal::anyone_ready() && (root_.size() != 0 || lingering_)) {
         const auto due = timers().next_due();
         at_most = due ? std::max(*due - now(), nanoseconds{1}) : nanoseconds::max();
     }
