@@ -121,9 +121,11 @@ void runtime::log_tasks(const task_dump_options& options) noexcept
 {
     try {
         const std::string lines = dump_tasks(options);
+        // The lines of several runtimes come mixed.
+        const std::string who = ",\"runtime\":" + std::to_string(index_) + '}';
         for (std::size_t at = 0; at < lines.size();) {
             const std::size_t end = lines.find('\n', at);
-            errors().line(std::string_view{lines}.substr(at, end - at));
+            errors().line(lines.substr(at, end - at - 1) + who);
             at = end + 1;
         }
     } catch (const std::bad_alloc&) {
