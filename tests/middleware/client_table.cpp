@@ -87,6 +87,19 @@ TEST_CASE("a client has so many places at once and no more", "[middleware]")
     CHECK(all.table.clients() == 0);
 }
 
+TEST_CASE("without a rate no client is too fast, whatever the clocks of threads say",
+          "[middleware]")
+{
+    // A runtime's clock stands still for a turn: another one may be ahead of it.
+    book all{{.connections_per_client_max = 3}};
+    const auto client = at_address("192.0.2.1");
+    CHECK(all.take(client) == "taken");
+    all.at -= 1ms;
+    CHECK(all.take(client) == "taken");
+    all.at += 2ms;
+    CHECK(all.take(client) == "taken");
+}
+
 TEST_CASE("a client is a network of the configured length, or a user", "[middleware]")
 {
     struct row {

@@ -126,3 +126,24 @@ TEST_CASE("a notice that goes is received first", "[runtime]")
         co_return;
     });
 }
+
+TEST_CASE("what a message raises in its own runtime is received without delay", "[runtime]")
+{
+    struct chain {
+        event received;
+        notice second{runtime::current().mail(),
+                      [](void* self) noexcept { static_cast<chain*>(self)->received.set(); }, this};
+        notice first{runtime::current().mail(),
+                     [](void* self) noexcept { static_cast<chain*>(self)->second.raise(); }, this};
+    };
+    run_here([]() -> task<> {
+        chain both;
+        const auto begin = std::chrono::steady_clock::now();
+        std::jthread other{[&both] { both.first.raise(); }};
+        // Something else would wake the loop at last.
+        deadline limit{20s};
+        auto waiting = as_result(both.received.wait());
+        co_await waiting;
+        CHECK(std::chrono::steady_clock::now() - begin < 2s);
+    });
+}

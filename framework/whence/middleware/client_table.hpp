@@ -104,7 +104,7 @@ private:
 
     const client_limits_options options_;
     nanoseconds interval_{};  // between two new connections, over time; zero: no rate
-    nanoseconds ahead_max_{};
+    nanoseconds ahead_max_ = nanoseconds::max();
     client_hash hash_;
     place_counter clients_;
     std::vector<std::unique_ptr<shard>> shards_;

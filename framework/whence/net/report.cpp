@@ -73,6 +73,7 @@ void report_cut_drain(scope& sessions) noexcept
             describe_task(*task, now(), waiting);
         }
         const json_object line = json_line("drain_cut_short")
+                                     .add("runtime", u64{runtime::current().index()})
                                      .add("sessions", u64{sessions.size()})
                                      .add_json("waiting_at", waiting + ']');
         runtime::current().errors().line(line.text());

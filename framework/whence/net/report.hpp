@@ -17,9 +17,10 @@ void report_failure(const connection& conn, std::string_view what) noexcept;
 /// Says on stderr that a listener could not accept: {"event":"accept_failed",...}.
 void report_accept_failure(const endpoint& local, const std::error_code& error) noexcept;
 
-/// Says on stderr how many sessions outlasted the drain, and of the 16 that have waited longest
-/// where, for how long and for whom: {"event":"drain_cut_short","sessions":2,"waiting_at":[...]},
-/// each as in a line of dump_tasks().
+/// Says on stderr how many sessions of this runtime outlasted the drain, and of the 16 that have
+/// waited longest where, for how long and for whom:
+/// {"event":"drain_cut_short","runtime":0,"sessions":2,"waiting_at":[...]}, each as in a line of
+/// dump_tasks().
 void report_cut_drain(scope& sessions) noexcept;
 
 /// Appends a connection's client, peer, local and listener as members of a JSON object, each with a

@@ -16,10 +16,10 @@ void inbox::push(message& one) noexcept
         io_.wake();
 }
 
-void inbox::deliver() noexcept
+bool inbox::deliver() noexcept
 {
     if (!newest_.load(std::memory_order_relaxed)) [[likely]]
-        return;
+        return false;
     message* newest = newest_.exchange(nullptr, std::memory_order_acquire);
     message* oldest = nullptr;
     while (newest) {
@@ -33,6 +33,7 @@ void inbox::deliver() noexcept
         oldest = one.next;
         one.receive(one);
     }
+    return newest_.load(std::memory_order_relaxed) != nullptr;
 }
 
 notice::notice(inbox& to, callback act, void* self) noexcept : to_(to), act_(act), self_(self)

@@ -25,8 +25,9 @@ public:
 
     /// From any thread, and from a signal handler.
     void push(message& one) noexcept;
-    /// Receives all that came in: the loop, once a turn.
-    void deliver() noexcept;
+    /// Receives all that came in: the loop, once a turn. True: some of it has sent more to its own
+    /// runtime, for which nobody wakes it; the loop must not wait.
+    bool deliver() noexcept;
 
 private:
     driver& io_;

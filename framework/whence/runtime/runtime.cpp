@@ -121,9 +121,11 @@ void runtime::log_tasks(const task_dump_options& options) noexcept
 {
     try {
         const std::string lines = dump_tasks(options);
+        // The lines of several runtimes come mixed.
+        const std::string who = ",\"runtime\":" + std::to_string(index_) + '}';
         for (std::size_t at = 0; at < lines.size();) {
             const std::size_t end = lines.find('\n', at);
-            errors().line(std::string_view{lines}.substr(at, end - at));
+            errors().line(lines.substr(at, end - at - 1) + who);
             at = end + 1;
         }
     } catch (const std::bad_alloc&) {
@@ -136,9 +138,9 @@ void runtime::turn() noexcept
     const time_point begun = now();
     internal::run_ready();
     timers().advance(now());
-    mail_.deliver();
+    const bool more_mail = mail_.deliver();
     nanoseconds at_most = nanoseconds::zero();
-    if (!internal::anyone_ready() && (root_.size() != 0 || lingering_)) {
+    if (!more_mail && !internal::anyone_ready() && (root_.size() != 0 || lingering_)) {
         const auto due = timers().next_due();
         at_most = due ? std::max(*due - now(), nanoseconds{1}) : nanoseconds::max();
     }

@@ -70,7 +70,8 @@ public:
     /// limits: by the runtime's own thread, or one for which that stands still.
     /// errors: std::bad_alloc.
     std::string dump_tasks(const task_dump_options& options = {});
-    /// Writes the same to stderr. Without memory, or without room in the log, there are lines less.
+    /// Writes the same to stderr, "runtime":0 and so on at the end of each line. Without memory, or
+    /// without room in the log, there are lines less.
     void log_tasks(const task_dump_options& options = {}) noexcept;
 
 private:
