@@ -8,43 +8,12 @@ using namespace support;
 using nlohmann::json;
 using steady = std::chrono::steady_clock;
 
-namespace {
-
-/// Opens a session and sees it served.
-client open_session(const whoami_server& server)
-{
-    client session{server.address()};
-    session.send(good_header);
-    REQUIRE(json::parse(session.read_line()).at("client") == good_client);
-    return session;
-}
-
-/// Waits until nobody can connect any more.
-bool stops_listening(whoami_server& server)
-{
-    const auto until = steady::now() + step_time_max;
-    while (steady::now() < until) {
-        try {
-            const client another{server.address()};
-        } catch (const std::system_error& error) {
-            // Anything else: it was closed while this one was under way.
-            if (error.code() == std::errc::connection_refused)
-                return true;
-        }
-        if (server.program().wait_for_exit(milliseconds{2}))
-            return true;
-    }
-    return false;
-}
-
-}  // namespace
-
 TEST_CASE("SIGTERM lets sessions finish and refuses new connections", "[drain]")
 {
     whoami_server server{trusting({"--drain-time-max", "60s"})};
-    client session = open_session(server);
+    client session = open_session(server.address());
     server.program().signal(SIGTERM);
-    REQUIRE(stops_listening(server));
+    REQUIRE(server.stops_listening());
     session.send("one more thing");
     CHECK(session.read_exactly(14) == "one more thing");
     session.finish();
@@ -68,8 +37,8 @@ TEST_CASE("SIGTERM and SIGINT end a server that has nothing to do", "[drain]")
 TEST_CASE("an idle session is cut at --drain-time-max and that is told", "[drain]")
 {
     whoami_server server{trusting({"--drain-time-max", "300ms"})};
-    client idle = open_session(server);
-    client stuck = open_session(server);
+    client idle = open_session(server.address());
+    client stuck = open_session(server.address());
     stuck.send_until_full(std::size_t{16} << 20);
     const auto begin = steady::now();
     server.program().signal(SIGTERM);
@@ -88,7 +57,7 @@ TEST_CASE("an idle session is cut at --drain-time-max and that is told", "[drain
 TEST_CASE("SIGTERM closes connections that are still before their header", "[drain]")
 {
     whoami_server server{trusting({"--drain-time-max", "60s", "--header-time-max", "60s"})};
-    client session = open_session(server);
+    client session = open_session(server.address());
     client silent{server.address()};
     client begun{server.address()};
     begun.send(good_header.substr(0, 10));
@@ -107,9 +76,9 @@ TEST_CASE("SIGTERM closes connections that are still before their header", "[dra
 TEST_CASE("a second SIGTERM ends at once", "[drain]")
 {
     whoami_server server{trusting({"--drain-time-max", "60s"})};
-    client idle = open_session(server);
+    client idle = open_session(server.address());
     server.program().signal(SIGTERM);
-    REQUIRE(stops_listening(server));
+    REQUIRE(server.stops_listening());
     server.program().signal(SIGTERM);
     CHECK(server.program().wait_for_exit(milliseconds{2'000}) == 0);
     CHECK(idle.read_to_end().how != ending::timed_out);
@@ -119,7 +88,7 @@ TEST_CASE("a second SIGTERM ends at once", "[drain]")
 TEST_CASE("SIGHUP does not disturb a server", "[drain]")
 {
     whoami_server server{trusting()};
-    client session = open_session(server);
+    client session = open_session(server.address());
     server.program().signal(SIGHUP);
     CHECK(fault_of_a_good_answer(server.address(), step_time_max) == "");
     session.send("hello");

@@ -1,5 +1,4 @@
-#include "programs/client.hpp"
-#include "programs/whoami_server.hpp"
+#include "programs/metrics.hpp"
 
 #include <catch2/catch_test_macros.hpp>
 
@@ -9,25 +8,6 @@
 #include <csignal>
 
 using namespace support;
-using nlohmann::json;
-
-namespace {
-
-/// Waits for the line that says where the endpoint is, and gives its address.
-std::string status_address(whoami_server& server)
-{
-    const auto line = server.program().wait_for_output(holds({R"("event":"metrics")"}));
-    return line ? json::parse(*line).at("address").get<std::string>() : "";
-}
-
-std::string get(const std::string& address, const std::string& path)
-{
-    client to{address};
-    to.send("GET " + path + " HTTP/1.1\r\nHost: test\r\n\r\n");
-    return to.read_to_end().bytes;
-}
-
-}  // namespace
 
 TEST_CASE("--metrics serves the metrics at an address of their own", "[observe]")
 {
@@ -38,7 +18,7 @@ TEST_CASE("--metrics serves the metrics at an address of their own", "[observe]"
         const std::string address = status_address(server);
         CHECK(fault_of_a_good_answer(server.address(), step_time_max) == "");
         const std::string listener = "listener=\"" + server.address() + '"';
-        const std::string text = get(address, "/metrics");
+        const std::string text = http_get(address, "/metrics");
         CHECK(text.starts_with("HTTP/1.1 200 OK\r\n"));
         CHECK(text.find("whence_sessions_started_total{" + listener +
                         ",header=\"v1\",origin=\"proxied\"} 1\n") != text.npos);
@@ -54,14 +34,14 @@ TEST_CASE("the endpoint says that the server drains, until it has ended", "[obse
     client session{server.address()};
     session.send(good_header);
     CHECK(!session.read_line().empty());
-    CHECK(get(address, "/readyz").starts_with("HTTP/1.1 200 "));
+    CHECK(http_get(address, "/readyz").starts_with("HTTP/1.1 200 "));
     server.program().signal(SIGTERM);
     const auto until = std::chrono::steady_clock::now() + step_time_max;
     std::string ready;
     while (!ready.starts_with("HTTP/1.1 503 ") && std::chrono::steady_clock::now() < until)
-        ready = get(address, "/readyz");
+        ready = http_get(address, "/readyz");
     CHECK(ready.ends_with("\r\n\r\ndraining\n"));
-    CHECK(get(address, "/metrics").find("whence_sessions_open") != std::string::npos);
+    CHECK(http_get(address, "/metrics").find("whence_sessions_open") != std::string::npos);
     session.finish();
     CHECK(server.program().wait_for_exit() == 0);
 }

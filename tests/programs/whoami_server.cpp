@@ -45,6 +45,23 @@ std::string whoami_server::refusal_of(const std::string& who, milliseconds time_
     return line ? json::parse(*line).at("reason").get<std::string>() : "";
 }
 
+bool whoami_server::stops_listening()
+{
+    const auto until = std::chrono::steady_clock::now() + step_time_max;
+    while (std::chrono::steady_clock::now() < until) {
+        try {
+            const client another{address()};
+        } catch (const std::system_error& error) {
+            // Anything else: it was closed while this one was under way.
+            if (error.code() == std::errc::connection_refused)
+                return true;
+        }
+        if (program_.wait_for_exit(milliseconds{2}))
+            return true;
+    }
+    return false;
+}
+
 std::size_t whoami_server::count_of(const std::string& event) const
 {
     const auto lines = program_.error_lines();
@@ -72,6 +89,44 @@ conversation read_conversation(client& with, milliseconds time_max)
     if (end == std::string::npos)
         return {nullptr, std::move(all.bytes), all.how};
     return {json::parse(all.bytes.substr(0, end)), all.bytes.substr(end + 1), all.how};
+}
+
+std::string header_of(const std::string& client)
+{
+    const std::size_t colon = client.find(':');
+    return "PROXY TCP4 " + client.substr(0, colon) + " 198.51.100.1 " + client.substr(colon + 1) +
+           " 443\r\n";
+}
+
+client open_session(const std::string& address, const std::string& who)
+{
+    client session{address};
+    session.send(header_of(who));
+    const std::string line = session.read_line();
+    const json said = json::parse(line, nullptr, false);
+    if (!said.is_object() || said.value("client", "") != who)
+        throw std::runtime_error("no session for " + who + ": '" + line + "'");
+    return session;
+}
+
+std::vector<client> open_sessions(const std::string& address, std::size_t count)
+{
+    std::vector<client> sessions;
+    for (std::size_t i = 0; i < count; ++i)
+        sessions.push_back(open_session(address, client_name(i)));
+    return sessions;
+}
+
+std::string client_name(std::size_t i)
+{
+    return "10.0." + std::to_string(i / 256) + '.' + std::to_string(i % 256) + ":1024";
+}
+
+std::string fault_of_an_echo(client& with, milliseconds time_max)
+{
+    with.send("ping");
+    const std::string answer = with.read_exactly(4, time_max);
+    return answer == "ping" ? "" : "'" + answer + "'";
 }
 
 std::string fault_of_a_good_answer(const std::string& address, milliseconds time_max)

@@ -22,6 +22,8 @@ public:
 
     /// Waits for the line that says why the peer `who` was refused; its reason, or "" for none.
     std::string refusal_of(const std::string& who, milliseconds time_max = step_time_max);
+    /// Waits until nobody can connect any more, at any listening socket; false: somebody still can.
+    bool stops_listening();
     /// Counts the lines of stderr that tell `event`.
     std::size_t count_of(const std::string& event) const;
 
@@ -53,6 +55,21 @@ constexpr const char* good_client = "203.0.113.7:4242";
 constexpr std::string_view good_header_v2{"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c"
                                           "\xcb\0\x71\x07\xc6\x33\x64\x01\x10\x92\x01\xbb",
                                           28};
+
+/// A version 1 header for a client such as "203.0.113.7:4242".
+std::string header_of(const std::string& client);
+
+/// Opens a session and sees it served as `who`.
+/// errors: std::runtime_error that holds what came instead.
+client open_session(const std::string& address, const std::string& who = good_client);
+
+/// Opens as many, one after another, each as a client of its own.
+std::vector<client> open_sessions(const std::string& address, std::size_t count);
+/// The name of the i-th client of open_sessions(): 10.0.0.0:1024, 10.0.0.1:1024, ...
+std::string client_name(std::size_t i);
+
+/// Says something and sees it come back. Says what was wrong; "": nothing.
+std::string fault_of_an_echo(client& with, milliseconds time_max = step_time_max);
 
 /// Asks as a good client. Says what was wrong with the answer, or with its time; "": nothing.
 std::string fault_of_a_good_answer(const std::string& address, milliseconds time_max);
