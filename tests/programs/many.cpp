@@ -62,7 +62,8 @@ std::vector<client> connect_crowd(const std::string& address)
     std::vector<client> many;
     many.reserve(crowd);
     for (std::size_t i = 0; i < crowd; ++i) {
-        many.emplace_back(address, client_options{.source = "127.0.1." + std::to_string(1 + i % 8)});
+        many.emplace_back(address,
+                          client_options{.source = "127.0.1." + std::to_string(1 + i % 8)});
         many.back().send(header_of(client_name(i)) + "hello\n");
     }
     for (client& one : many) {

@@ -2,7 +2,6 @@
 
 #include <sstream>
 #include <stdexcept>
-#include <thread>
 
 namespace support {
 
@@ -43,10 +42,9 @@ long wait_for_metric(whoami_server& server, const std::string& name, long wanted
 {
     const auto until = std::chrono::steady_clock::now() + time_max;
     long value = metrics{server}.value(name);
-    while (value != wanted && std::chrono::steady_clock::now() < until) {
-        std::this_thread::sleep_for(milliseconds{5});
+    while (value != wanted && std::chrono::steady_clock::now() < until &&
+           !server.program().wait_for_exit(milliseconds{5}))
         value = metrics{server}.value(name);
-    }
     return value;
 }
 

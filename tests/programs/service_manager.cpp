@@ -113,8 +113,7 @@ TEST_CASE("a watchdog is not fed for another process, or without a manager", "[o
 {
     const manager systemd;
     whoami_server server{
-        {},
-        {.environment = {systemd.variable(), "WATCHDOG_USEC=20000", "WATCHDOG_PID=1"}}};
+        {}, {.environment = {systemd.variable(), "WATCHDOG_USEC=20000", "WATCHDOG_PID=1"}}};
     CHECK(systemd.next() == "READY=1");
     CHECK(systemd.next(milliseconds{100}) == "nothing");
     CHECK(server.program().error_lines().empty());

@@ -22,8 +22,8 @@ constexpr const char* accepted_total = "whence_connections_accepted_total";
 
 whoami_server two_runtimes(std::vector<std::string> more = {})
 {
-    more.insert(more.begin(), {"--threads", "2", "--metrics", "127.0.0.1:0", "--access-log",
-                               "off", "--drain-time-max", "60s"});
+    more.insert(more.begin(), {"--threads", "2", "--metrics", "127.0.0.1:0", "--access-log", "off",
+                               "--drain-time-max", "60s"});
     return whoami_server{trusting(more)};
 }
 
@@ -204,8 +204,7 @@ TEST_CASE("a client's limit of connections holds exactly across runtimes", "[thr
     {
         std::vector<std::jthread> storm;
         for (unsigned i = 0; i < threads_each * claimants; ++i)
-            storm.emplace_back(
-                [&, i] { churn(all[i % claimants], server.address(), i); });
+            storm.emplace_back([&, i] { churn(all[i % claimants], server.address(), i); });
     }
     for (const claimant& one : all) {
         CHECK(one.wrong == 0);
@@ -232,8 +231,7 @@ TEST_CASE("a client's limit of connections holds exactly across runtimes", "[thr
         CHECK(comers[i].size() == limit);
         CHECK(all[i].open == limit);
     }
-    CHECK(wait_for_metric(server, "whence_sessions_open", limit * claimants) ==
-          limit * claimants);
+    CHECK(wait_for_metric(server, "whence_sessions_open", limit * claimants) == limit * claimants);
     for (std::vector<client>& held : comers) {
         for (client& one : held)
             CHECK(fault_of_an_echo(one) == "");
@@ -256,8 +254,7 @@ TEST_CASE("a client's limit of connections holds exactly across runtimes", "[thr
         refused += one.refused;
     }
     CHECK(metrics{server}.value("whence_connections_refused_total",
-                                {R"(reason="client_connections")"}) ==
-          static_cast<long>(refused));
+                                {R"(reason="client_connections")"}) == static_cast<long>(refused));
     CHECK(metrics{server}.value("whence_connections_refused_total") == static_cast<long>(refused));
     for (const char* runtime : {R"(runtime="0")", R"(runtime="1")"})
         CHECK(metrics{server}.value(accepted_total, {runtime}) > 100);

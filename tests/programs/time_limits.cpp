@@ -27,9 +27,9 @@ TEST_CASE("time limits end idle and stalled sessions, and no others", "[time_lim
     const std::string more_than_fits(std::size_t{64} << 20, 'x');
     for (const char* threads : {"1", "2"}) {
         CAPTURE(threads);
-        whoami_server server{trusting({"--threads", threads, "--idle-time-max", "400ms",
-                                       "--write-time-max", "200ms", "--send-buffer", "4096",
-                                       "--metrics", "127.0.0.1:0"})};
+        whoami_server server{
+            trusting({"--threads", threads, "--idle-time-max", "400ms", "--write-time-max", "200ms",
+                      "--send-buffer", "4096", "--metrics", "127.0.0.1:0"})};
         client busy = open_session(server.address(), "10.0.0.1:1024");
         client idle = open_session(server.address(), "10.0.0.2:1024");
         client stalled{server.address(), {.receive_buffer_size = 4096, .send_buffer_size = 4096}};
