@@ -127,7 +127,7 @@ TEST_CASE("a bad file is named with its line, and the list stays", "[middleware]
     };
     const std::string comment(255, ' ');
     for (const row& bad :
-         {row{"10.0.0.0/8\n\n10.0.0.0/33 # too long\n", ":3: prefix \"33\""},
+         {row{"10.0.0.0/8\n\n10.0.0.0/33 # too long\n", ":3: \"10.0.0.0/33\": prefix \"33\""},
           row{"unix:/run/x\n", ":1: \"unix:/run/x\": a UNIX peer is named by"},
           row{"unix:uid=-1\n", ":1: unix:uid "}, row{"10.0.0.0/8 11.0.0.0/8\n", ":1: "},
           row{std::string(257, '1') + "\n", ":1: longer than 256 bytes"},

@@ -1,3 +1,4 @@
+#include "programs/metrics.hpp"
 #include "programs/whoami_server.hpp"
 
 #include <catch2/catch_test_macros.hpp>
@@ -21,6 +22,27 @@ TEST_CASE("SIGTERM lets sessions finish and refuses new connections", "[drain]")
     CHECK(server.program().wait_for_exit() == 0);
     CHECK(server.count_of("drain_cut_short") == 0);
     CHECK(server.count_of("session_failed") == 0);
+}
+
+TEST_CASE("a drain that is announced goes on accepting while it is not ready any more", "[drain]")
+{
+    whoami_server server{
+        trusting({"--drain-delay", "700ms", "--metrics", "127.0.0.1:0", "--threads", "2"})};
+    const std::string status = status_address(server);
+    CHECK(http_get(status, "/readyz").starts_with("HTTP/1.1 200 "));
+    const auto begin = steady::now();
+    server.program().signal(SIGTERM);
+    while (http_get(status, "/readyz").starts_with("HTTP/1.1 200 "))
+        REQUIRE(steady::now() - begin < step_time_max);
+    CHECK(fault_of_a_good_answer(server.address(), step_time_max) == "");
+    REQUIRE(server.stops_listening());
+    CHECK(steady::now() - begin >= milliseconds{700});
+    CHECK(server.program().wait_for_exit() == 0);
+
+    whoami_server patient{trusting({"--drain-delay", "1h"})};
+    patient.program().signal(SIGTERM);
+    patient.program().signal(SIGINT);
+    CHECK(patient.program().wait_for_exit() == 0);
 }
 
 TEST_CASE("SIGTERM and SIGINT end a server that has nothing to do", "[drain]")

@@ -189,3 +189,18 @@ TEST_CASE("a UNIX peer of another user, or where only networks are trusted, is r
     CHECK(from.read_to_end().refused());
     CHECK(server.refusal_of("unix:") == "untrusted");
 }
+
+TEST_CASE("a trusted proxy may not claim our own addresses when it is told so", "[trust]")
+{
+    const std::string_view lie = "PROXY TCP4 127.0.0.1 198.51.100.1 4242 443\r\n";
+    whoami_server believing{trusting()};
+    client believed{believing.address()};
+    CHECK(converse(believed, lie).answer.value("client", "") == "127.0.0.1:4242");
+
+    whoami_server wary{trusting({"--refuse-local-claims"})};
+    client liar{wary.address()};
+    const std::string who = liar.local();
+    liar.send(lie);
+    CHECK(wary.refusal_of(who) == "vetoed");
+    CHECK(fault_of_a_good_answer(wary.address(), step_time_max) == "");
+}

@@ -16,7 +16,7 @@ result<network, std::string> network::parse(std::string_view text)
     if (slash != text.size()) {
         const auto number = parse_number(text.substr(slash + 1), prefix_bits);
         if (!number)
-            return "prefix " + number.error();
+            return quoted(text) + ": prefix " + number.error();
         prefix_bits = static_cast<u8>(*number);
     }
     const auto first = address->leading(prefix_bits);

@@ -95,17 +95,16 @@ trust_table::rule trust_table::parse_rule(std::string_view source, trust_outcome
     if (is_uid || source.starts_with(gid_prefix)) {
         const auto id = parse_number(source.substr(uid_prefix.size()), ~u32{0});
         if (!id)
-            refuse_source(quoted(source) + ": " + id.error());
+            refuse_source((is_uid ? "unix:uid " : "unix:gid ") + id.error());
         return {is_uid ? source_kind::unix_uid : source_kind::unix_gid, outcome,
                 static_cast<u32>(*id), no_network,
                 std::string{is_uid ? uid_prefix : gid_prefix} + std::to_string(*id)};
     }
     if (source.starts_with("unix:"))
-        refuse_source(quoted(source) +
-                      ": a UNIX peer is named by \"unix:uid=N\" or \"unix:gid=N\", not by a path");
+        refuse_source("a UNIX peer is named by \"unix:uid=N\" or \"unix:gid=N\", not by a path");
     const auto addresses = network::parse(source);
     if (!addresses)
-        refuse_source(quoted(source) + ": " + addresses.error());
+        refuse_source(addresses.error());
     return {source_kind::network, outcome, 0, *addresses, to_string(*addresses)};
 }
 
