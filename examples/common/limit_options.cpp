@@ -68,6 +68,12 @@ void read_rate(const std::string& text, client_limits_options& into)
                                    whence::quoted(text) + ": nobody would be served");
 }
 
+/// Refuses an empty name, such as a unit's variable that nobody set: it would mean "no list".
+std::string is_named(const std::string& path)
+{
+    return path.empty() ? "no file is named" : "";
+}
+
 std::optional<client_list> list_of(const std::vector<std::string>& entries, const std::string& file)
 {
     if (!file.empty())
@@ -108,9 +114,11 @@ void add_limit_options(CLI::App& app, limit_options& options)
                 "Network, address or unix:uid=N not to serve; repeatable");
     app.add_option("--allow-file", options.allow_file,
                    "File with one --allow a line; read again on SIGHUP")
+        ->check(is_named)
         ->type_name("PATH");
     app.add_option("--deny-file", options.deny_file,
                    "File with one --deny a line; read again on SIGHUP")
+        ->check(is_named)
         ->type_name("PATH");
     app.add_flag("--allow-local", options.allow_local,
                  "With --allow, also the trusted proxies' own connections (health checks)");

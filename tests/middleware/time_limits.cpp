@@ -205,6 +205,34 @@ TEST_CASE("a peer on a UNIX socket that stops reading ends the session as well",
     unlink(path.c_str());
 }
 
+TEST_CASE("a peer on a UNIX socket that goes on reading is not cut", "[middleware]")
+{
+    const std::string path = "/tmp/whence-slow-" + std::to_string(getpid());
+    const endpoint at = endpoint::unix_path(path);
+    std::string end;
+    run_here([&]() -> task<> {
+        std::vector<listener> listeners;
+        listeners.push_back(listener::bind(at));
+        scope server;
+        server.spawn(
+            serve(std::move(listeners), pipeline(note_end{&end}, write_time{200ms}, flood)));
+        connection conn = co_await connect(at);
+        const time_point start = now();
+        std::string room(1 << 20, '\0');
+        std::size_t all = 0;
+        for (std::size_t got = 1; got != 0; all += got) {
+            got = co_await conn.read_some(std::as_writable_bytes(std::span{room}));
+            // The socket is as full again at every look.
+            if (now() - start < 1s)
+                co_await sleep_for(25ms);
+        }
+        CHECK(all == more_than_sockets_hold);
+        runtime::current().drain().set();
+        co_await server.join();
+    });
+    CHECK(end == "returned");
+}
+
 TEST_CASE("a write that goes on slowly is neither idle nor stalled", "[middleware]")
 {
     std::string end;

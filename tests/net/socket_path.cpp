@@ -8,6 +8,7 @@
 #include <whence/net/socket_address.hpp>
 
 #include <catch2/catch_test_macros.hpp>
+#include <catch2/matchers/catch_matchers.hpp>
 
 #include <fcntl.h>
 #include <sys/file.h>
@@ -16,6 +17,8 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <filesystem>
+#include <fstream>
 #include <latch>
 
 using namespace whence;
@@ -315,4 +318,21 @@ TEST_CASE("of many that find a stale path one serves, and is reached", "[unix]")
         REQUIRE(reached == 0);
         REQUIRE_FALSE(exists(path));
     }
+}
+
+TEST_CASE("a file that happens to be named like the lock is nobody's to remove", "[net]")
+{
+    const temporary_directory folder;
+    const std::string path = folder / "a";
+    std::ofstream{path + ".lock"} << "precious";
+    CHECK_THROWS_WITH(listener::bind("unix:" + path),
+                      "bind unix:" + path +
+                          ": PATH.lock is somebody's file, not a lock: File exists");
+    CHECK(std::filesystem::file_size(path + ".lock") == 8);
+}
+
+TEST_CASE("a UNIX socket without a name is not listened on", "[net]")
+{
+    for (const char* nameless : {"unix:", "unix:@"})
+        CHECK_THROWS_AS(listener::bind(nameless), std::system_error);
 }

@@ -57,6 +57,8 @@ TEST_CASE("a bad option ends with status 2 and is named", "[command_line]")
         {{"--drain-time-max", "1 fortnight"}, "--drain-time-max"},
         {{"--threads", "1025"}, "--threads"},
         {{"--threads", "many"}, "--threads"},
+        {{"--allow-file", ""}, "--allow-file"},
+        {{"--deny-file", ""}, "--deny-file"},
         {{"--access-log", "/dev/null"}, "--access-log"},
         {{"--verbose"}, "--verbose"},
         {{"stray"}, "stray"},

@@ -15,8 +15,9 @@ namespace {
 constexpr std::size_t crowd = 10'000;
 constexpr int cycles = 4;
 constexpr long bytes_each_max = 1'200;
-// What cycles may differ in, once the first has made the log's buffers grow.
-constexpr long growth_max = 512L << 10;
+// What cycles may differ in: the buffers of logs and heaps find their size. A leak of 53 bytes for
+// each connection is more.
+constexpr long growth_max = 1L << 20;
 constexpr int pool_touches = 2'048;  // more than the pool has buffers
 
 #if defined(__SANITIZE_THREAD__)

@@ -144,3 +144,21 @@ TEST_CASE("cancellations race with completions, and every call comes home", "[ru
         }
     });
 }
+
+TEST_CASE("a stop that meets the end of work in the caller's own runtime is not lost", "[runtime]")
+{
+    support::run_here([]() -> task<> {
+        for (int round = 0; round < 200; ++round) {
+            scope calls;
+            calls.spawn(invoke_on(runtime::current(), []() -> task<> {
+                auto sleeping = as_result(sleep_for(1h));
+                const std::error_code stopped = co_await sleeping;
+                static_cast<void>(stopped);
+            }));
+            for (int i = 0; i < round % 4; ++i)
+                co_await sleep_for(0ns);
+            calls.stop();
+            co_await calls.join();
+        }
+    });
+}

@@ -6,6 +6,9 @@
 
 #include <catch2/catch_test_macros.hpp>
 
+#include <pthread.h>
+#include <sched.h>
+
 #include <latch>
 #include <stdexcept>
 
@@ -100,4 +103,27 @@ TEST_CASE("all runtimes of a group share the pool", "[runtime]")
         }
         CHECK(threads.size() <= 2);
     });
+}
+
+TEST_CASE("a pinned runtime's calls run on any CPU", "[runtime]")
+{
+    cpu_set_t before;
+    REQUIRE(sched_getaffinity(0, sizeof before, &before) == 0);
+    int cpus = 0;
+    runtime_group group{{.pin = true}};
+    group.run([](int& seen) -> task<> {
+        auto calling = offload([] {
+            cpu_set_t set;
+            return pthread_getaffinity_np(pthread_self(), sizeof set, &set) == 0 ? CPU_COUNT(&set)
+                                                                                 : 0;
+        });
+        const int count = co_await calling;
+        seen = count;
+    }(cpus));
+    CHECK(cpus == CPU_COUNT(&before));
+}
+
+TEST_CASE("a group without a thread for calls is refused", "[runtime]")
+{
+    CHECK_THROWS_AS(runtime_group({.offload_threads = 0}), std::invalid_argument);
 }

@@ -38,7 +38,7 @@ struct operation {
     void (*done)(operation&) noexcept = nullptr;
     carrier* via = nullptr;  // who has it
     void* data = nullptr;    // in: bytes or socket address. out, recv_pooled: where the bytes begin
-    u64 offset = 0;          // file offset
+    u64 offset = 0;          // file offset; send: bytes that its earlier pieces have sent
     u32 size = 0;            // in: bytes
     int fd = -1;
     int result = 0;  // bytes, descriptor, or minus errno; a driver may count progress here

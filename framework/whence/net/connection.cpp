@@ -2,10 +2,8 @@
 
 #include <whence/coro/deadline.hpp>
 
-#include <linux/sockios.h>
 #include <linux/tcp.h>
 #include <netinet/in.h>
-#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #include <algorithm>
@@ -116,8 +114,7 @@ u64 connection::send_progress() const noexcept
         offsetof(tcp_info, tcpi_bytes_acked) + sizeof about.tcpi_bytes_acked;
     if (getsockopt(fd_, IPPROTO_TCP, TCP_INFO, &about, &size) == 0 && size >= needed)
         return about.tcpi_bytes_acked;
-    int waiting = 0;
-    return ioctl(fd_, SIOCOUTQ, &waiting) == 0 ? static_cast<u64>(waiting) : 0;
+    return bytes_sent_ + (writing_ ? writing_->offset : 0);
 }
 
 void connection::shutdown() noexcept

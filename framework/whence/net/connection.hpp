@@ -156,10 +156,10 @@ public:
     u64 bytes_received() const noexcept { return bytes_received_; }
     u64 bytes_sent() const noexcept { return bytes_sent_; }
     /// Tells whether a write waits.
-    bool is_writing() const noexcept { return writing_; }
-    /// Gives a number that changes when the peer's system has taken more of what is being written;
-    /// the pieces of a large write are seen here and nowhere else. A system call.
-    /// shape: the bytes that TCP knows acknowledged, else those that wait in the socket.
+    bool is_writing() const noexcept { return writing_ != nullptr; }
+    /// Gives a number that changes when more of what is being written has gone. A system call.
+    /// shape: with TCP the bytes that the peer's system acknowledged; otherwise those that the
+    /// kernel took, in pieces of 256 KiB of a large write.
     u64 send_progress() const noexcept;
 
     /// The limit that ended the session: idle_time or write_time note it, logs tell it.
@@ -185,10 +185,10 @@ private:
     transport* via_;
     int fd_;
     bool reading_ = false;
-    bool writing_ = false;
     bool write_cut_ : 1 = false;
     whence::origin origin_ : 2 = whence::origin::direct;
     end_cause ended_by_ : 2 = end_cause::none;
+    const operation* writing_ = nullptr;  // the write that waits
     receive_queue queue_;
     endpoint peer_;
     endpoint local_;

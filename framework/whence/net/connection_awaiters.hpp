@@ -129,7 +129,8 @@ public:
     {
         expects(!on_.writing_, "one strand writes to a connection at a time");
         expects(bytes_.size() <= call_size_max, "a write has at most 1 GiB");
-        on_.writing_ = true;
+        on_.writing_ = internal::ctx.current;
+        internal::ctx.current->offset = 0;
         return start(verb::send, waiter, const_cast<std::byte*>(bytes_.data()), bytes_.size());
     }
     void await_resume()
@@ -145,7 +146,7 @@ private:
     {
         if (bytes_.empty())
             return 0;
-        on_.writing_ = false;
+        on_.writing_ = nullptr;
         const int sent = internal::ctx.current->result;
         if (sent == static_cast<int>(bytes_.size())) [[likely]] {
             on_.bytes_sent_ += bytes_.size();

@@ -95,6 +95,8 @@ void bind_and_listen(listener_socket& opened, const endpoint& local, const liste
 
 listener_socket open_listener_socket(const endpoint& local, const listen_options& options)
 {
+    if (local.is_unix() && local.unix_name().empty())
+        fail_at("bind", local, EINVAL, "a UNIX socket needs a name to be found by");
     std::optional<path_claim> claim;
     if (local.kind() == endpoint_kind::unix_path)
         claim.emplace(local);

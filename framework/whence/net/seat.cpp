@@ -33,6 +33,12 @@ void seat::occupy(taker& by) noexcept
     take_given();
 }
 
+void seat::vacate() noexcept
+{
+    taker_ = nullptr;
+    load_.store(nobody_serves, std::memory_order_relaxed);
+}
+
 void seat::take_given() noexcept
 {
     if (!taker_)

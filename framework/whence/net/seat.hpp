@@ -43,12 +43,17 @@ public:
 
     /// Takes the seat; what was given before is taken now.
     void occupy(taker& by) noexcept;
+    /// Leaves it for good: it is nobody's idlest any more, and what is on its way is closed when
+    /// the server ends.
+    void vacate() noexcept;
     /// Counts a connection that has ended.
     void leave() noexcept { load_.fetch_sub(1, std::memory_order_relaxed); }
     event& end() noexcept { return end_; }
     server_metrics& metrics_of(std::size_t listener) noexcept { return *metrics_[listener]; }
 
 private:
+    static constexpr u32 nobody_serves = ~u32{0};
+
     void take_given() noexcept;
 
     runtime& home_;

@@ -38,6 +38,8 @@ public:
         sessions_.set_label(sessions_label);
     }
 
+    ~server() { here_.vacate(); }
+
     /// Accepts until `delay` after the event is set, or the strand stopped; then closes the
     /// listeners.
     task<> accept_until(event& end, nanoseconds delay, std::vector<listener>& listeners);

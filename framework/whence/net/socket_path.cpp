@@ -88,9 +88,11 @@ void path_claim::lock(const endpoint& at)
         // Whoever held it before has removed the name; then this is the lock of nothing.
         struct stat locked{};
         struct stat named{};
-        if (fstat(file.get(), &locked) == 0 && lstat(name_.c_str(), &named) == 0 &&
-            same_file(locked, named))
-        {
+        if (fstat(file.get(), &locked) != 0)
+            fail_at("open the lock of", at, errno);
+        if (!S_ISREG(locked.st_mode) || locked.st_size != 0)
+            fail_at("bind", at, EEXIST, "PATH.lock is somebody's file, not a lock");
+        if (lstat(name_.c_str(), &named) == 0 && same_file(locked, named)) {
             file_ = std::move(file);
             return;
         }

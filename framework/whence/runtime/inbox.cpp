@@ -39,10 +39,10 @@ bool inbox::deliver() noexcept
 notice::notice(inbox& to, callback act, void* self) noexcept : to_(to), act_(act), self_(self)
 {
     receive = [](message& one) noexcept {
-        auto& self = static_cast<notice&>(one);
+        auto& raised = static_cast<notice&>(one);
         // Cleared first: what is raised from now on is news.
-        self.raised_.exchange(false, std::memory_order_acq_rel);
-        self.act_(self.self_);
+        raised.raised_.exchange(false, std::memory_order_acq_rel);
+        raised.act_(raised.self_);
     };
 }
 

@@ -51,6 +51,12 @@ void offloaded::await_resume()
         throw_error(-result, "offload");
 }
 
+void offload_pool::set_up(u32 threads_max, std::function<void()> first)
+{
+    threads_max_ = threads_max;
+    first_ = std::move(first);
+}
+
 offload_pool::~offload_pool()
 {
     {
@@ -91,6 +97,8 @@ bool offload_pool::remove(offloaded& one) noexcept
 
 void offload_pool::work() noexcept
 {
+    if (first_)
+        first_();
     std::unique_lock guard{lock_};
     for (;;) {
         changed_.wait(guard, [this] { return ending_ || !waiting_.empty(); });

@@ -4,6 +4,7 @@
 #include <whence/runtime/runtime.hpp>
 
 #include <condition_variable>
+#include <functional>
 #include <thread>
 #include <vector>
 
@@ -53,7 +54,8 @@ public:
     offload_pool& operator=(const offload_pool&) = delete;
     ~offload_pool();
 
-    void set_threads_max(u32 count) noexcept { threads_max_ = count; }
+    /// Before it is used. `first` is what a new thread does first.
+    void set_up(u32 threads_max, std::function<void()> first);
 
     /// From any thread. False: there is no thread for it, and none can be had.
     bool push(offloaded& one) noexcept;
@@ -64,6 +66,7 @@ private:
     void work() noexcept;
 
     u32 threads_max_ = 2;
+    std::function<void()> first_;
     std::mutex lock_;
     std::condition_variable changed_;
     intrusive_list<offloaded> waiting_;

@@ -92,6 +92,7 @@ private:
     report_log reports_;
     runtime_metrics metrics_;
     u64 completions_counted_ = 0;
+    scope root_{scope::root_tag{}};
     event drain_;
     event hangup_;
     event over_;  // set when its group comes to its end
@@ -99,7 +100,6 @@ private:
     internal::notice dump_asked_;
     internal::notice over_asked_;
     internal::notice stop_asked_;
-    scope root_{scope::root_tag{}};
     std::unique_ptr<internal::offload_pool> offloading_;
 };
 

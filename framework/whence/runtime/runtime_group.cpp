@@ -37,6 +37,10 @@ u32 threads_of(const runtime_options& options, std::size_t cpus)
     if (options.pin && options.threads > cpus)
         throw std::invalid_argument("threads: " + std::to_string(options.threads) +
                                     " cannot be pinned to " + std::to_string(cpus) + " CPUs");
+    if (options.pin && cpus == 0)
+        throw std::invalid_argument("pin: the system does not tell which CPUs there are");
+    if (options.offload_threads == 0)
+        throw std::invalid_argument("offload_threads: at least 1");
     return options.threads != 0 ? options.threads : std::max(1u, static_cast<u32>(cpus));
 }
 
@@ -64,7 +68,7 @@ runtime_group::runtime_group(runtime_options options)
         if (options_.pin)
             stay_on({&cpus_[0], 1});
         first_ = std::make_unique<runtime>(options_.open_driver());
-        first_->offloading_->set_threads_max(options_.offload_threads);
+        first_->offloading_->set_up(options_.offload_threads, leave_cpu());
         join(*first_, 0);
         while (threads_.size() + 1 < runtimes_.size())
             threads_.emplace_back(&runtime_group::work, this, threads_.size() + 1);
@@ -97,6 +101,20 @@ void runtime_group::dismiss() noexcept
     } catch (const std::system_error&) {
         // The thread stays where it is, and works there as well.
     }
+}
+
+/// Gives what takes a new thread off the CPU of the pinned one that started it.
+std::function<void()> runtime_group::leave_cpu() const
+{
+    if (!options_.pin)
+        return {};
+    return [cpus = cpus_] {
+        try {
+            stay_on(cpus);
+        } catch (const std::system_error&) {
+            // It stays, and works there as well.
+        }
+    };
 }
 
 /// Makes a runtime a member; in its thread.

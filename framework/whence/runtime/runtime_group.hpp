@@ -23,8 +23,8 @@ struct runtime_options {
 class runtime_group {
 public:
     /// Opens a driver in each thread.
-    /// errors: std::invalid_argument (more threads than 1024, or to be pinned than there are CPUs),
-    /// driver_unavailable, std::system_error when a thread cannot be had.
+    /// errors: std::invalid_argument (more threads than 1024, or to be pinned than there are CPUs;
+    /// no thread for offload()), driver_unavailable, std::system_error when a thread cannot be had.
     explicit runtime_group(runtime_options options = {});
     runtime_group(const runtime_group&) = delete;
     runtime_group& operator=(const runtime_group&) = delete;
@@ -42,6 +42,7 @@ private:
     void work(std::size_t index) noexcept;
     void join(runtime& here, std::size_t index) noexcept;
     task<> main_task(task<> main);
+    std::function<void()> leave_cpu() const;
     void dismiss() noexcept;
     void failed() noexcept;
 

@@ -18,6 +18,9 @@ namespace whence::inline v0 {
 
 namespace {
 
+// A large send goes in pieces, so that whoever watches it sees it move; see operation::offset.
+constexpr u32 send_piece_max = 256 * 1024;  // bytes
+
 // operation::driver_flags
 constexpr u8 polled_first = 1;  // met an empty pool once and was armed again without a buffer
 constexpr u8 starved = 2;       // has data waiting and queues for a buffer
@@ -152,12 +155,15 @@ private:
             entry.addr = reinterpret_cast<u64>(op.data);
             entry.off = op.size;
             break;
+        case verb::send:
+            entry.addr = reinterpret_cast<u64>(op.data);
+            entry.len = std::min(op.size, send_piece_max);
+            break;
         case verb::read:
         case verb::write:
             entry.off = op.offset;
             [[fallthrough]];
         case verb::recv:
-        case verb::send:
             entry.addr = reinterpret_cast<u64>(op.data);
             entry.len = op.size;
             break;
@@ -259,7 +265,8 @@ private:
         complete(op, result);
     }
 
-    /// Goes on with a send that the kernel cut short, unless it was cancelled. `offset` counts what
+    /// Goes on with a send that has more pieces, or was cut short by the kernel, unless it was
+    /// cancelled. `offset` counts what
     /// the pieces before have sent.
     bool send_rest(operation& op, int sent) noexcept
     {
