@@ -282,7 +282,7 @@ TEST_CASE("who binds a path keeps others away meanwhile", "[unix]")
 
 TEST_CASE("of many that find a stale path one serves, and is reached", "[unix]")
 {
-    constexpr int rounds = 200;
+    constexpr int rounds = 25;
     constexpr int starters = 4;
     const temporary_directory folder;
     const std::string path = folder / "a";

@@ -91,6 +91,9 @@ void runtime_group::dismiss() noexcept
 {
     if (!running_)
         start_.count_down();
+    // A thread that has just given a call back may still be waking the runtime that made it.
+    if (first_)
+        first_->offloading_.reset();
     leave_.count_down();
     for (std::thread& thread : threads_)
         thread.join();
