@@ -2,13 +2,11 @@
 
 #include <whence/whence.hpp>
 
+#include <CLI/CLI.hpp>
+
 #include <optional>
 #include <string>
 #include <vector>
-
-namespace CLI {
-class App;
-}
 
 namespace examples {
 

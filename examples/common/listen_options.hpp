@@ -2,12 +2,10 @@
 
 #include <whence/whence.hpp>
 
+#include <CLI/CLI.hpp>
+
 #include <string>
 #include <vector>
-
-namespace CLI {
-class App;
-}
 
 namespace examples {
 

@@ -2,9 +2,7 @@
 
 #include <whence/middleware/time_limits.hpp>
 
-namespace CLI {
-class App;
-}
+#include <CLI/CLI.hpp>
 
 namespace examples {
 
