@@ -55,7 +55,7 @@ void check(bool sensible, const char* what)
         throw std::invalid_argument(std::string{"client_limits: "} + what);
 }
 
-const client_limits_options& checked(const client_limits_options& options)
+client_limits_options checked(const client_limits_options& options)
 {
     check(options.connections_per_client_max != 0,
           "connections_per_client_max is 0, so nobody would be served");

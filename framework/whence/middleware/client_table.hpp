@@ -37,9 +37,9 @@ struct client_hash {
 struct client_equal {
     using is_transparent = void;
 
-    static const client_key& key_of(const client_key& key) noexcept { return key; }
+    static client_key key_of(const client_key& key) noexcept { return key; }
     template <class Entry>
-    static const client_key& key_of(const Entry& entry) noexcept
+    static client_key key_of(const Entry& entry) noexcept
     {
         return entry.key;
     }

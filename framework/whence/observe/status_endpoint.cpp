@@ -101,7 +101,7 @@ bool try_to_spawn(scope& visitors, connection conn, const status_endpoint& page)
 
 }  // namespace
 
-status_endpoint::status_endpoint(status_options options) : options_(std::move(options)) {}
+status_endpoint::status_endpoint(status_options options) : options_(options) {}
 
 /// Reads a request and makes its answer; empty: nobody waits for one.
 task<std::string> status_endpoint::answer(connection& conn) const
