@@ -18,11 +18,14 @@ using support::settle;
 namespace {
 
 // The program of outbox.hpp.
-struct seat {
+class seat {
+public:
     seat(std::set<outbox*>& room, outbox& own) : room_(room), own_(own) { room.insert(&own); }
     ~seat() { room_.erase(&own_); }
     seat(const seat&) = delete;
     seat& operator=(const seat&) = delete;
+
+private:
     std::set<outbox*>& room_;
     outbox& own_;
 };
