@@ -14,6 +14,7 @@ enum class outbox_policy : u8 {
     disconnect,   // the outbox ends with std::errc::no_buffer_space: who cannot keep up, goes
 };
 
+/// Bounds an outbox.
 struct outbox_options {
     std::size_t bytes_max = 64 * 1024;  // that wait; as many again may be on their way
     std::size_t messages_max = 1024;    // that wait: bytes_max in messages of 64 bytes

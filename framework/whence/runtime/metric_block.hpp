@@ -7,6 +7,7 @@
 
 namespace whence::inline v0 {
 
+/// Says how Prometheus takes a metric.
 enum class metric_type : u8 { counter, gauge, histogram };
 
 /// Names the unit in which a metric is counted.
@@ -32,10 +33,12 @@ struct metric {
     metric_merge merge = metric_merge::sum;
 };
 
+/// Is one label of a sample, such as reason="idle".
 struct metric_label {
     std::string_view name;
     std::string_view value;
 };
+/// Are a sample's labels, in the order in which they are told.
 using metric_labels = std::initializer_list<metric_label>;
 
 /// Takes the values of metric blocks, one by one.

@@ -12,7 +12,7 @@ namespace whence::inline v0 {
 /// nobody to tell, which is no error.
 /// limits: never waits. From any thread, as long as none changes the environment.
 /// errors: returned, and nothing else happens: the manager does not answer, its queue is full, the
-/// variable is neither a path nor an @name.
+/// variable is neither a path nor an abstract name.
 /// source: sd_notify(3).
 std::error_code notify_service_manager(std::string_view message) noexcept;
 
