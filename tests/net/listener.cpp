@@ -1,12 +1,14 @@
 #include <whence/net/listener.hpp>
 
+#include <whence/address/socket_address.hpp>
+
 #include "support/process.hpp"
 #include "support/run_here.hpp"
 
 #include <whence/coro/deadline.hpp>
 #include <whence/coro/scope.hpp>
 #include <whence/coro/yield.hpp>
-#include <whence/net/socket_address.hpp>
+#include <whence/net/socket_setup.hpp>
 
 #include <catch2/catch_test_macros.hpp>
 

@@ -4,7 +4,7 @@
 
 #include <whence/coro/deadline.hpp>
 #include <whence/net/listener.hpp>
-#include <whence/net/socket_address.hpp>
+#include <whence/net/socket_setup.hpp>
 
 #include <catch2/catch_test_macros.hpp>
 

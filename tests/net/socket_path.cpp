@@ -1,11 +1,13 @@
 #include <whence/net/socket_path.hpp>
 
+#include <whence/address/socket_address.hpp>
+
 #include "support/process.hpp"
 #include "support/run_here.hpp"
 
 #include <whence/coro/deadline.hpp>
 #include <whence/net/listener.hpp>
-#include <whence/net/socket_address.hpp>
+#include <whence/net/socket_setup.hpp>
 
 #include <catch2/catch_test_macros.hpp>
 #include <catch2/matchers/catch_matchers.hpp>

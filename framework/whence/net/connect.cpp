@@ -1,7 +1,7 @@
 #include <whence/net/connect.hpp>
 
+#include <whence/address/socket_address.hpp>
 #include <whence/net/socket.hpp>
-#include <whence/net/socket_address.hpp>
 #include <whence/runtime/runtime.hpp>
 
 namespace whence::inline v0 {

@@ -109,10 +109,10 @@ task<> connection::close_lingering(std::size_t size_max, nanoseconds time_max)
 u64 connection::send_progress() const noexcept
 {
     tcp_info about{};
-    socklen_t size = sizeof about;
-    constexpr socklen_t needed =
-        offsetof(tcp_info, tcpi_bytes_acked) + sizeof about.tcpi_bytes_acked;
-    if (getsockopt(fd_, IPPROTO_TCP, TCP_INFO, &about, &size) == 0 && size >= needed)
+    u32 size = sizeof about;
+    constexpr u32 needed = offsetof(tcp_info, tcpi_bytes_acked) + sizeof about.tcpi_bytes_acked;
+    socket_calls& sockets = internal::sockets_here();
+    if (sockets.option(fd_, IPPROTO_TCP, TCP_INFO, &about, size) == 0 && size >= needed)
         return about.tcpi_bytes_acked;
     return bytes_sent_ + (writing_ ? writing_->offset : 0);
 }

@@ -3,8 +3,6 @@
 #include <whence/net/listener_socket.hpp>
 #include <whence/runtime/runtime.hpp>
 
-#include <unistd.h>
-
 #include <deque>
 #include <new>
 #include <stdexcept>
@@ -36,10 +34,8 @@ public:
 
     ~acceptor() override
     {
-        for (const int fd : arrived_) {
-            if (fd >= 0)
-                ::close(fd);
-        }
+        for (const int fd : arrived_)
+            drop(fd);
     }
 
     /// Ends, at once or with the accept operation's last completion.
@@ -96,6 +92,13 @@ private:
         acceptor* self = nullptr;
     };
 
+    /// Closes a connection that nobody will serve; nothing to do for an error.
+    void drop(int accepted) noexcept
+    {
+        if (accepted >= 0)
+            socket_.handle.calls().close(accepted);
+    }
+
     void start() noexcept
     {
         accepting_.what = verb::accept_many;
@@ -108,8 +111,7 @@ private:
         const bool over = accepting_.state == operation_state::idle;
         const bool paused = over && std::exchange(pausing_, false);
         if (abandoned_) {
-            if (accepted >= 0)
-                ::close(accepted);
+            drop(accepted);
             if (over)
                 delete this;
         } else if (accepted == -ECANCELED && paused) {
@@ -129,8 +131,7 @@ private:
         try {
             arrived_.push_back(accepted);
         } catch (const std::bad_alloc&) {
-            if (accepted >= 0)
-                ::close(accepted);
+            drop(accepted);
         }
         if (arrived_.size() >= arrived_max && accepting_.state == operation_state::in_flight) {
             pausing_ = true;

@@ -1,7 +1,8 @@
 #include <whence/net/listener_socket.hpp>
 
+#include <whence/address/socket_address.hpp>
 #include <whence/net/held_address.hpp>
-#include <whence/net/socket_address.hpp>
+#include <whence/net/socket_setup.hpp>
 
 #include <fcntl.h>
 #include <netinet/in.h>
@@ -65,13 +66,19 @@ void set_tcp_options(int fd, const endpoint& at, const listen_options& options)
     }
 }
 
+void start_listening(int fd, const endpoint& local, const listen_options& options)
+{
+    if (const int error = sockets_here().listen(fd, options.backlog))
+        fail_at("listen on", local, -error);
+}
+
 void bind_and_listen(listener_socket& opened, const endpoint& local, const listen_options& options)
 {
     const int fd = opened.handle.get();
     const socket_address address = to_socket_address(local);
     int error = 0;
     try_while_held([&] {
-        error = ::bind(fd, address.get(), address.size) == 0 ? 0 : errno;
+        error = -sockets_here().bind(fd, address);
         return error != EADDRINUSE;
     });
     if (error != 0)
@@ -81,8 +88,7 @@ void bind_and_listen(listener_socket& opened, const endpoint& local, const liste
         opened.path = socket_path{local};
         opened.path.restrict(local, options);
     }
-    if (::listen(fd, options.backlog) != 0)
-        fail_at("listen on", local, errno);
+    start_listening(fd, local, options);
 }
 
 [[noreturn]] void refuse(int fd, int error, const char* why)
@@ -97,10 +103,10 @@ listener_socket open_listener_socket(const endpoint& local, const listen_options
 {
     if (local.is_unix() && local.unix_name().empty())
         fail_at("bind", local, EINVAL, "a UNIX socket needs a name to be found by");
+    listener_socket opened{open_socket(local), {}};
     std::optional<path_claim> claim;
     if (local.kind() == endpoint_kind::unix_path)
         claim.emplace(local);
-    listener_socket opened{open_socket(local), {}};
     const int fd = opened.handle.get();
     if (local.is_ip()) {
         set_option(fd, SOL_SOCKET, SO_REUSEADDR, options.reuse_address, "SO_REUSEADDR on", local);
@@ -135,8 +141,7 @@ void adopt_listener_socket(int fd, const listen_options& options)
     const endpoint local = local_of(fd);
     if (is_tcp)
         set_tcp_options(fd, local, options);
-    if (::listen(fd, options.backlog) != 0)
-        fail_at("listen on", local, errno);
+    start_listening(fd, local, options);
 }
 
 listen_options options_of_clone(int fd, const endpoint& local, listen_options options)

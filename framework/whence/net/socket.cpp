@@ -1,10 +1,10 @@
 #include <whence/net/socket.hpp>
 
-#include <whence/net/socket_address.hpp>
+#include <whence/address/socket_address.hpp>
+#include <whence/net/socket_setup.hpp>
 
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <unistd.h>
 
 #include <cerrno>
 #include <system_error>
@@ -20,12 +20,12 @@ int family_of(const endpoint& at)
     return at.kind() == endpoint_kind::ipv6 ? AF_INET6 : AF_INET;
 }
 
-template <class Ask>
-endpoint ask(int fd, Ask asked)
+using end_of_socket = int (socket_calls::*)(int, internal::socket_address&) noexcept;
+
+endpoint ask(int fd, end_of_socket which)
 {
     internal::socket_address address;
-    address.size = sizeof address.storage;
-    if (asked(fd, address.get(), &address.size) != 0)
+    if ((internal::sockets_here().*which)(fd, address) < 0)
         return {};
     return internal::from_socket_address(address).canonical();
 }
@@ -35,7 +35,7 @@ endpoint ask(int fd, Ask asked)
 socket_handle::~socket_handle()
 {
     if (fd_ >= 0)
-        ::close(fd_);
+        of_->close(fd_);
 }
 
 socket_handle open_stream_socket(const endpoint& remote)
@@ -58,23 +58,23 @@ void fail_at(const char* step, const endpoint& at, int error, const char* why)
 
 socket_handle open_socket(const endpoint& at)
 {
-    socket_handle opened{::socket(family_of(at), SOCK_STREAM | SOCK_CLOEXEC, 0)};
-    if (opened.get() < 0)
-        fail_at("socket for", at, errno);
-    return opened;
+    const int fd = sockets_here().open(family_of(at), SOCK_STREAM);
+    if (fd < 0)
+        fail_at("socket for", at, -fd);
+    return socket_handle{fd};
 }
 
 void set_option(int fd, int level, int name, int value, const char* step, const endpoint& at)
 {
-    if (setsockopt(fd, level, name, &value, sizeof value) != 0)
-        fail_at(step, at, errno);
+    if (const int error = sockets_here().set_option(fd, level, name, &value, sizeof value))
+        fail_at(step, at, -error);
 }
 
 std::optional<int> option_of(int fd, int level, int name) noexcept
 {
     int value = 0;
-    socklen_t size = sizeof value;
-    if (getsockopt(fd, level, name, &value, &size) != 0)
+    u32 size = sizeof value;
+    if (sockets_here().option(fd, level, name, &value, size) != 0)
         return std::nullopt;
     return value;
 }
@@ -83,18 +83,18 @@ std::optional<int> option_of(int fd, int level, int name) noexcept
 
 endpoint peer_of(int fd)
 {
-    return ask(fd, ::getpeername);
+    return ask(fd, &socket_calls::peer);
 }
 endpoint local_of(int fd)
 {
-    return ask(fd, ::getsockname);
+    return ask(fd, &socket_calls::local);
 }
 
 std::optional<peer_credentials> peer_credentials_of(int fd) noexcept
 {
     ucred known{};
-    socklen_t size = sizeof known;
-    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &known, &size) != 0)
+    u32 size = sizeof known;
+    if (internal::sockets_here().option(fd, SOL_SOCKET, SO_PEERCRED, &known, size) != 0)
         return std::nullopt;
     return peer_credentials{known.uid, known.gid};
 }

@@ -2,6 +2,7 @@
 
 #include <whence/address/endpoint.hpp>
 #include <whence/coro/time.hpp>
+#include <whence/runtime/socket_calls.hpp>
 
 #include <optional>
 #include <utility>
@@ -12,20 +13,25 @@ namespace whence::inline v0 {
 class socket_handle {
 public:
     socket_handle() = default;
-    explicit socket_handle(int fd) noexcept : fd_(fd) {}
-    socket_handle(socket_handle&& other) noexcept : fd_(other.release()) {}
+    /// Takes a descriptor of the running runtime's driver; outside of one, of the kernel.
+    explicit socket_handle(int fd) noexcept : socket_handle(fd, internal::sockets_here()) {}
+    socket_handle(int fd, socket_calls& of) noexcept : fd_(fd), of_(&of) {}
+    socket_handle(socket_handle&& other) noexcept : fd_(other.release()), of_(other.of_) {}
     socket_handle& operator=(socket_handle&& other) noexcept
     {
         std::swap(fd_, other.fd_);
+        std::swap(of_, other.of_);
         return *this;
     }
     ~socket_handle();
 
     int get() const noexcept { return fd_; }
+    socket_calls& calls() const noexcept { return *of_; }
     int release() noexcept { return std::exchange(fd_, -1); }
 
 private:
     int fd_ = -1;
+    socket_calls* of_ = nullptr;
 };
 
 /// Says how the kernel finds out that a silent peer has gone: without that, a session whose peer

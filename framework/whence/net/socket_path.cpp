@@ -1,7 +1,8 @@
 #include <whence/net/socket_path.hpp>
 
+#include <whence/address/socket_address.hpp>
 #include <whence/net/held_address.hpp>
-#include <whence/net/socket_address.hpp>
+#include <whence/net/socket_setup.hpp>
 
 #include <fcntl.h>
 #include <sys/file.h>
@@ -78,7 +79,8 @@ void path_claim::lock(const endpoint& at)
 {
     for (int i = 0; i < lock_tries; ++i) {
         socket_handle file{
-            ::open(name_.c_str(), O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0600)};
+            ::open(name_.c_str(), O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0600),
+            kernel_sockets()};
         if (file.get() < 0)
             fail_at("open the lock of", at, errno);
         if (flock(file.get(), LOCK_EX | LOCK_NB) != 0) {

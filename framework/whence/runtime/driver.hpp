@@ -4,6 +4,7 @@
 #include <whence/coro/time.hpp>
 #include <whence/runtime/buffers.hpp>
 #include <whence/runtime/runtime_metrics.hpp>
+#include <whence/runtime/socket_calls.hpp>
 
 #include <memory>
 #include <stdexcept>
@@ -34,6 +35,8 @@ public:
     /// Tells the time of day: since 1970-01-01 UTC.
     virtual nanoseconds wall_now() noexcept = 0;
     virtual buffer_pool& buffers() noexcept = 0;
+    /// Makes the calls on sockets that answer at once.
+    virtual socket_calls& sockets() noexcept { return kernel_sockets(); }
     virtual const driver_metrics& metrics() const noexcept = 0;
 };
 

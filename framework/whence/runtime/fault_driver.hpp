@@ -37,6 +37,7 @@ public:
     time_point now() noexcept override { return below_->now(); }
     nanoseconds wall_now() noexcept override { return below_->wall_now(); }
     buffer_pool& buffers() noexcept override { return below_->buffers(); }
+    socket_calls& sockets() noexcept override { return below_->sockets(); }
     const driver_metrics& metrics() const noexcept override { return below_->metrics(); }
 
 private:

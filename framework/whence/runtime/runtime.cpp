@@ -10,30 +10,6 @@ constexpr nanoseconds flush_time_max = 1s;  // for log lines, once everything el
 constexpr int stdout_fd = 1;
 constexpr int stderr_fd = 2;
 
-/// Makes a runtime the thread's own while it runs; the one before comes back afterwards, so that a
-/// simulation can host several.
-class running_here {
-public:
-    explicit running_here(runtime& self) noexcept
-        : before_(std::exchange(internal::ctx, internal::context{})),
-          pool_before_(internal::current_pool)
-    {
-        internal::ctx.running = &self;
-        internal::current_pool = &self.io().buffers();
-    }
-    ~running_here()
-    {
-        internal::ctx = before_;
-        internal::current_pool = pool_before_;
-    }
-    running_here(const running_here&) = delete;
-    running_here& operator=(const running_here&) = delete;
-
-private:
-    internal::context before_;
-    buffer_pool* pool_before_;
-};
-
 task<> keep_outcome(task<> work, std::exception_ptr& failed, std::exception_ptr& stopped)
 {
     try {
@@ -52,6 +28,33 @@ void set(void* asked_for) noexcept
 
 }  // namespace
 
+/// Makes a runtime the thread's own for as long as this lives; the one before comes back
+/// afterwards, so that one thread can host several.
+class runtime::entered {
+public:
+    explicit entered(runtime& self) noexcept
+        : self_(self), pool_before_(internal::current_pool),
+          sockets_before_(internal::current_sockets)
+    {
+        std::swap(internal::ctx, self_.context_);
+        internal::current_pool = &self_.io().buffers();
+        internal::current_sockets = &self_.io().sockets();
+    }
+    ~entered()
+    {
+        std::swap(internal::ctx, self_.context_);
+        internal::current_pool = pool_before_;
+        internal::current_sockets = sockets_before_;
+    }
+    entered(const entered&) = delete;
+    entered& operator=(const entered&) = delete;
+
+private:
+    runtime& self_;
+    buffer_pool* pool_before_;
+    socket_calls* sockets_before_;
+};
+
 runtime::runtime() : runtime(open_uring_driver()) {}
 
 runtime::runtime(std::unique_ptr<driver> io)
@@ -64,7 +67,9 @@ runtime::runtime(std::unique_ptr<driver> io)
       stop_asked_(
           mail_, [](void* root) noexcept { static_cast<scope*>(root)->stop(); }, &root_),
       offloading_(std::make_unique<internal::offload_pool>())
-{}
+{
+    context_.running = this;
+}
 
 runtime::~runtime()
 {
@@ -81,16 +86,10 @@ void runtime::run(task<> main)
 /// Turns until all of the group have come to their end: until then, another may still call.
 void runtime::run(task<> main, std::atomic<std::size_t>& still_running)
 {
-    running_here here{*this};
-    std::exception_ptr failure;
-    std::exception_ptr cancellation;
-    try {
-        root_.spawn(keep_outcome(std::move(main), failure, cancellation));
-    } catch (const std::bad_alloc&) {
-        failure = std::current_exception();
-    }
-    while (root_.size() != 0)
-        turn();
+    const entered here{*this};
+    spawn_main(std::move(main));
+    while (!ended())
+        turn(nanoseconds::max());
     lingering_ = true;
     if (still_running.fetch_sub(1) == 1) {
         for (runtime* const other : group_) {
@@ -99,12 +98,47 @@ void runtime::run(task<> main, std::atomic<std::size_t>& still_running)
         }
     }
     while (still_running.load() != 0)
-        turn();
+        turn(nanoseconds::max());
     lingering_ = false;
+    rethrow_failure();
+}
+
+void runtime::start(task<> main)
+{
+    const entered here{*this};
+    spawn_main(std::move(main));
+}
+
+nanoseconds runtime::step() noexcept
+{
+    const entered here{*this};
+    turn(nanoseconds::zero());
+    return idle_time();
+}
+
+void runtime::finish()
+{
+    const entered here{*this};
+    expects(ended(), "a runtime is finished once its tasks have ended");
+    rethrow_failure();
+}
+
+void runtime::spawn_main(task<> main)
+{
+    failure_ = cancellation_ = nullptr;
+    try {
+        root_.spawn(keep_outcome(std::move(main), failure_, cancellation_));
+    } catch (const std::bad_alloc&) {
+        failure_ = std::current_exception();
+    }
+}
+
+void runtime::rethrow_failure()
+{
     reports_.tell_held_back();
     // Nobody joins the root: what failed there has stopped main and is the run's failure.
     const std::exception_ptr failure_of_root = scope::join_awaiter{root_}.outcome();
-    for (const std::exception_ptr& error : {failure, failure_of_root, cancellation}) {
+    for (const std::exception_ptr& error : {failure_, failure_of_root, cancellation_}) {
         if (error)
             std::rethrow_exception(error);
     }
@@ -133,20 +167,25 @@ void runtime::log_tasks(const task_dump_options& options) noexcept
     }
 }
 
-void runtime::turn() noexcept
+void runtime::turn(nanoseconds wait_max) noexcept
 {
     const time_point begun = now();
     internal::run_ready();
     timers().advance(now());
-    const bool more_mail = mail_.deliver();
-    nanoseconds at_most = nanoseconds::zero();
-    if (!more_mail && !internal::anyone_ready() && (root_.size() != 0 || lingering_)) {
-        const auto due = timers().next_due();
-        at_most = due ? std::max(*due - now(), nanoseconds{1}) : nanoseconds::max();
-    }
+    more_mail_ = mail_.deliver();
+    const nanoseconds at_most = std::min(wait_max, idle_time());
     count_turn(begun);
     io_->wait(at_most);
     forget_now();
+}
+
+/// Tells how long nothing will be to do, as far as is known here.
+nanoseconds runtime::idle_time() noexcept
+{
+    if (more_mail_ || internal::anyone_ready() || (ended() && !lingering_))
+        return nanoseconds::zero();
+    const auto due = timers().next_due();
+    return due ? std::max(*due - now(), nanoseconds{1}) : nanoseconds::max();
 }
 
 /// Counts how long the turn took that ends now, and what the wait before it brought.

@@ -33,6 +33,16 @@ public:
     /// ended.
     void run(task<> main);
 
+    /// Do the same for whoever has a loop of their own (a simulation, another event loop): start(),
+    /// then step() until it has ended(), then finish().
+    void start(task<> main);
+    /// Does what can be done without waiting, and tells for how long that holds, unless the driver
+    /// has something before: zero: step again; nanoseconds::max(): for ever.
+    nanoseconds step() noexcept;
+    bool ended() const noexcept { return root_.size() == 0; }
+    /// errors: as run().
+    void finish();
+
     /// The runtime that runs the calling coroutine.
     static runtime& current() noexcept { return static_cast<runtime&>(*internal::ctx.running); }
 
@@ -76,9 +86,13 @@ public:
 
 private:
     friend class runtime_group;
+    class entered;
     void run(task<> main, std::atomic<std::size_t>& still_running);
+    void spawn_main(task<> main);
+    void rethrow_failure();
     time_point read_clock() noexcept override { return io_->now(); }
-    void turn() noexcept;
+    void turn(nanoseconds wait_max) noexcept;
+    nanoseconds idle_time() noexcept;
     void count_turn(time_point begun) noexcept;
 
     std::unique_ptr<driver> io_;
@@ -87,6 +101,11 @@ private:
     std::span<runtime* const> group_{alone_};
     std::size_t index_ = 0;
     bool lingering_ = false;  // has ended, and waits for the others of its group
+    bool more_mail_ = false;  // in the last turn it has sent some to itself
+    internal::context
+        context_;  // the thread's, while it does not run; whose it is outside, while it does
+    std::exception_ptr failure_;  // of the main task
+    std::exception_ptr cancellation_;
     log_sink errors_;
     log_sink output_;
     report_log reports_;

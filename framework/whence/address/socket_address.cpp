@@ -1,4 +1,4 @@
-#include <whence/net/socket_address.hpp>
+#include <whence/address/socket_address.hpp>
 
 #include <netinet/in.h>
 #include <sys/un.h>

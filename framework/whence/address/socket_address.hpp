@@ -1,6 +1,6 @@
 #pragma once
 
-#include <whence/net/socket.hpp>
+#include <whence/address/endpoint.hpp>
 
 #include <sys/socket.h>
 
@@ -18,15 +18,5 @@ struct socket_address {
 /// errors: a path of 108 bytes has no room for its NUL in Linux's bind; the kernel takes it as is.
 socket_address to_socket_address(const endpoint& from) noexcept;
 endpoint from_socket_address(const socket_address& from);
-
-/// Throws std::system_error: "STEP ADDRESS: WHY: the error's text".
-[[noreturn]] void fail_at(const char* step, const endpoint& at, int error,
-                          const char* why = nullptr);
-
-/// Opens a stream socket of the endpoint's family.
-socket_handle open_socket(const endpoint& at);
-void set_option(int fd, int level, int name, int value, const char* step, const endpoint& at);
-/// Asks for an option; empty when it cannot be had.
-std::optional<int> option_of(int fd, int level, int name) noexcept;
 
 }  // namespace whence::inline v0::internal
