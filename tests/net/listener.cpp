@@ -1,10 +1,9 @@
 #include <whence/net/listener.hpp>
 
-#include <whence/address/socket_address.hpp>
-
 #include "support/process.hpp"
 #include "support/run_here.hpp"
 
+#include <whence/address/socket_address.hpp>
 #include <whence/coro/deadline.hpp>
 #include <whence/coro/scope.hpp>
 #include <whence/coro/yield.hpp>
