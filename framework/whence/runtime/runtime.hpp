@@ -62,6 +62,8 @@ public:
     event& hangup() noexcept { return hangup_; }
     /// Sets drain(), from any thread.
     void ask_to_drain() noexcept { drain_asked_.raise(); }
+    /// Stops root() and with it all tasks, from any thread.
+    void ask_to_stop() noexcept { stop_asked_.raise(); }
     /// Calls log_tasks(), from any thread.
     void ask_to_log_tasks() noexcept { dump_asked_.raise(); }
 

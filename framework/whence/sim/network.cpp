@@ -1,0 +1,634 @@
+#include <whence/sim/network.hpp>
+
+#include <whence/base/check.hpp>
+
+#include <algorithm>
+#include <cerrno>
+#include <utility>
+
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+
+namespace whence::inline v0::sim::internal {
+
+namespace {
+
+// A request for a connection that is not answered goes out again after 1, 2, 4, ... 32 seconds, and
+// the connect fails after 127: the kernel's tcp_syn_retries of 6.
+constexpr u64 requests_max = 7;
+// What is not acknowledged is sent again for about this long: tcp_retries2 of 15.
+constexpr nanoseconds resend_time_max = 924s;
+
+}  // namespace
+
+// ---- events -------------------------------------------------------------------------------------
+
+void network::later_at(time_point due, void (network::*happens)(socket&, u64), socket_id to,
+                       u64 detail)
+{
+    events_.at(due, {happens, to, detail});
+}
+
+void network::at(time_point due, std::function<void()> act)
+{
+    scripts_.push_back(std::move(act));
+    events_.at(due, {nullptr, 0, scripts_.size() - 1});
+}
+
+void network::step()
+{
+    now_ = std::max(now_, *events_.next_due());
+    const event next = events_.take();
+    if (!next.happens)
+        std::exchange(scripts_[next.detail], nullptr)();
+    else if (socket* const to = find(next.to))
+        (this->*next.happens)(*to, next.detail);
+}
+
+void network::note(const char* what, const socket& one, u64 detail)
+{
+    for (const u64 word : {static_cast<u64>(now_.time_since_epoch().count()), one.id, detail,
+                           static_cast<u64>(what[0]) << 8 | static_cast<u64>(what[1])})
+        digest_ = (digest_ ^ word) * 0x100000001b3;
+    if (trace_) {
+        const auto micros = std::chrono::duration_cast<std::chrono::microseconds>(
+            now_.time_since_epoch() - time_point(1h).time_since_epoch());
+        trace_(std::to_string(micros.count()) + " us  " + to_string(one.local) + " -> " +
+               to_string(one.peer) + "  " + what + ' ' + std::to_string(detail));
+    }
+}
+
+// ---- sockets ------------------------------------------------------------------------------------
+
+socket* network::find(socket_id id) const noexcept
+{
+    const auto index = static_cast<u32>(id);
+    socket* const found = index < sockets_.size() ? sockets_[index].get() : nullptr;
+    return found && found->id == id ? found : nullptr;
+}
+
+socket& network::open(stack& host, int family)
+{
+    if (free_.empty()) {
+        free_.push_back(static_cast<u32>(sockets_.size()));
+        sockets_.emplace_back();
+        generations_.push_back(0);
+    }
+    const u32 index = free_.back();
+    free_.pop_back();
+    auto made = std::make_unique<socket>();
+    made->id = u64{++generations_[index]} << 32 | index;
+    made->at = &host;
+    made->family = family;
+    sockets_[index] = std::move(made);
+    return *sockets_[index];
+}
+
+void network::destroy(socket& one)
+{
+    const auto index = static_cast<u32>(one.id);
+    sockets_[index].reset();
+    free_.push_back(index);
+}
+
+/// Ends what nobody holds and from which nothing is on its way any more.
+void network::drop_if_over(socket& one)
+{
+    if (one.closed && (one.is != socket::phase::connected || one.end_arrived))
+        destroy(one);
+}
+
+stack* network::host_at(const stack& from, const endpoint& to) const noexcept
+{
+    if (!to.is_ip() || from.has(to.address().canonical()))
+        return const_cast<stack*>(&from);
+    const auto found = std::ranges::find_if(
+        hosts_, [&](const stack* host) {
+            return !to.address().is_loopback() && host->has(to.address().canonical());
+        });
+    return found == hosts_.end() ? nullptr : *found;
+}
+
+socket* network::listener_at(const stack& host, const endpoint& to)
+{
+    std::vector<socket*> all;
+    for (const socket_id id : host.listening) {
+        socket* const one = find(id);
+        const bool same = one->local.is_ip() && to.is_ip()
+                              ? one->local.port() == to.port() &&
+                                    (one->local.address().is_unspecified() ||
+                                     one->local.address().canonical() == to.address().canonical())
+                              : one->local == to;
+        if (one->is == socket::phase::listening && same)
+            all.push_back(one);
+    }
+    if (all.empty())
+        return nullptr;
+    return all.size() == 1 ? all.front() : all[chance.below(all.size())];
+}
+
+u16 network::free_port(stack& host)
+{
+    constexpr u16 first = 32768;
+    if (host.next_port < first)
+        host.next_port = first;
+    return host.next_port++;
+}
+
+int network::bind(socket& one, const endpoint& local)
+{
+    if (local.is_ip() && !one.at->has(local.address().canonical()))
+        return -EADDRNOTAVAIL;
+    endpoint wanted = local;
+    if (local.is_ip() && local.port() == 0)
+        wanted = endpoint{local.address(), free_port(*one.at), local.scope_id()};
+    const auto reuse = [](const socket& of) {
+        const auto found = of.options.find({SOL_SOCKET, SO_REUSEPORT});
+        return found != of.options.end() && found->second != 0;
+    };
+    for (const socket_id id : one.at->listening) {
+        const socket& other = *find(id);
+        const bool clash = other.local.is_ip() && wanted.is_ip()
+                               ? other.local.port() == wanted.port() &&
+                                     (other.local.address() == wanted.address() ||
+                                      other.local.address().is_unspecified() ||
+                                      wanted.address().is_unspecified())
+                               : other.local == wanted;
+        if (clash && !(reuse(one) && reuse(other)))
+            return -EADDRINUSE;
+    }
+    one.local = std::move(wanted);
+    one.at->listening.push_back(one.id);
+    return 0;
+}
+
+int network::listen(socket& one, int backlog)
+{
+    if (one.local.empty())
+        return -EDESTADDRREQ;
+    one.backlog = static_cast<std::size_t>(std::max(backlog, 0)) + 1;
+    one.is = socket::phase::listening;
+    return 0;
+}
+
+void network::close(socket& one)
+{
+    expects(!one.in_use(), "a descriptor is closed when nothing is in flight on it");
+    if (!one.received.empty())
+        return abort(one);  // as Linux does: the peer must not think that it was read
+    note("close", one);
+    one.at->close_descriptor(one.fd);
+    one.fd = -1;
+    one.closed = true;
+    std::erase(one.at->listening, one.id);
+    for (const socket_id id : std::exchange(one.arrived, {})) {
+        if (socket* const waiting = find(id))
+            abort(*waiting);
+    }
+    one.end_asked = true;
+    if (one.is == socket::phase::connected)
+        pump(one);
+    if (one.is == socket::phase::connecting)
+        reset_other(one);
+    drop_if_over(one);
+}
+
+void network::abort(socket& one)
+{
+    expects(!one.in_use(), "a descriptor is closed when nothing is in flight on it");
+    note("abort", one);
+    if (one.fd >= 0)
+        one.at->close_descriptor(one.fd);
+    std::erase(one.at->listening, one.id);
+    reset_other(one);
+    destroy(one);
+}
+
+void network::shutdown(socket& one)
+{
+    if (one.is != socket::phase::connected)
+        return;
+    note("shutdown", one);
+    one.end_asked = true;
+    pump(one);
+}
+
+// ---- the wire -----------------------------------------------------------------------------------
+
+const network_options& network::options_of(const socket& one) const noexcept
+{
+    const socket* const other = find(one.other);
+    if (!other || special_.empty())
+        return usual_;
+    const auto found = special_.find(between(*one.at, *other->at));
+    return found == special_.end() ? usual_ : found->second;
+}
+
+void network::set_options(const stack& a, const stack& b, const network_options& options)
+{
+    special_.insert_or_assign(between(a, b), options);
+}
+
+bool network::is_cut(const socket& one) const noexcept
+{
+    const socket* const other = find(one.other);
+    return other && (other->at->silent || cuts_.contains(between(*one.at, *other->at)));
+}
+
+void network::cut(const stack& a, const stack& b)
+{
+    cuts_.insert(between(a, b));
+    watch_all();
+}
+
+/// Starts the clocks of those whose path has been cut.
+void network::watch_all()
+{
+    for (const auto& one : sockets_) {
+        if (one && one->is == socket::phase::connected && is_cut(*one))
+            watch_silence(*one);
+    }
+}
+
+void network::mend(const stack& a, const stack& b)
+{
+    cuts_.erase(between(a, b));
+    for (std::size_t i = 0; i < sockets_.size(); ++i) {
+        if (sockets_[i] && sockets_[i]->is == socket::phase::connected)
+            pump(*sockets_[i]);
+    }
+}
+
+void network::leave(stack& host, bool told)
+{
+    for (std::size_t i = 0; i < sockets_.size(); ++i) {
+        socket* const one = sockets_[i].get();
+        if (!one || one->at != &host)
+            continue;
+        for (operation* const op : {one->receiving, one->sending, one->waiting}) {
+            if (op)
+                host.finish(*op, -ECANCELED);
+        }
+        one->receiving = one->sending = one->waiting = nullptr;
+        if (one->fd < 0)
+            continue;
+        if (told)
+            close(*one);
+        else
+            one->is = socket::phase::over;
+    }
+    host.starved.clear();
+    host.dead = true;
+    host.silent = !told;
+    watch_all();
+}
+
+nanoseconds network::latency(const socket& one)
+{
+    const network_options& with = options_of(one);
+    nanoseconds time = chance.between(with.latency_min, with.latency_max);
+    if (chance.chance(with.stall_chance))
+        time += chance.between(nanoseconds::zero(), with.stall_max);
+    return time;
+}
+
+time_point network::arrival(socket& one)
+{
+    one.arrives_last = std::max(one.arrives_last + 1ns, now_ + latency(one));
+    return one.arrives_last;
+}
+
+/// Puts on the wire what there is and the other end has room for.
+void network::pump(socket& one)
+{
+    const socket* const other = find(one.other);
+    if (is_cut(one)) {
+        watch_silence(one);
+        return;
+    }
+    const network_options& with = options_of(one);
+    while (one.in_flight < one.outgoing.size()) {
+        const std::size_t taken = (other ? other->received.size() : 0) + one.in_flight;
+        if (taken >= with.receive_buffer)
+            return;
+        const std::size_t whole =
+            std::min({one.outgoing.size() - one.in_flight, with.receive_buffer - taken,
+                      std::size_t{with.segment_size_max}});
+        const std::size_t size =
+            whole > 1 && chance.chance(with.cut_chance) ? chance.between(1, whole) : whole;
+        one.in_flight += size;
+        later_at(arrival(one), &network::on_segment, one.id, size);
+    }
+    if (one.end_asked && !std::exchange(one.end_sent, true))
+        later_at(arrival(one), &network::on_end, one.id);
+}
+
+void network::on_segment(socket& from, u64 size)
+{
+    if (from.is != socket::phase::connected)
+        return;
+    note("segment", from, size);
+    from.in_flight -= size;
+    socket* const to = find(from.other);
+    const bool cut_short = from.acknowledged + size > from.reset_at;
+    if (cut_short)
+        size = from.reset_at - from.acknowledged;
+    if (!to || to->closed || to->is == socket::phase::over) {
+        from.outgoing.drop(size);
+        if (to)
+            fail(*to, ECONNRESET);  // may be the end of it
+        return later_at(now_ + latency(from), &network::on_reset, from.id, ECONNRESET);
+    }
+    to->received.reserve(size);
+    to->received.append(from.outgoing.items().first(size));
+    from.outgoing.drop(size);
+    from.acknowledged += size;
+    if (cut_short) {
+        fail(*to, ECONNRESET);
+        return fail(from, ECONNRESET);
+    }
+    go_on_receiving(*to);
+    go_on_sending(from);
+    pump(from);
+}
+
+void network::on_end(socket& from, u64)
+{
+    note("end", from);
+    from.end_arrived = true;
+    if (socket* const to = find(from.other)) {
+        to->end_received = true;
+        go_on_receiving(*to);
+    }
+    drop_if_over(from);
+}
+
+/// Lets the other end know that this one is no more.
+void network::reset_other(socket& one)
+{
+    const socket* const other = find(one.other);
+    if (!other || one.is == socket::phase::over || is_cut(one))
+        return;
+    later_at(now_ + latency(one), &network::on_reset, one.other, ECONNRESET);
+}
+
+void network::on_reset(socket& to, u64 error)
+{
+    fail(to, static_cast<int>(error));
+}
+
+/// Ends a connection with an error for whoever uses it: what was received can still be read.
+void network::fail(socket& one, int error)
+{
+    if (one.is == socket::phase::over)
+        return drop_if_over(one);
+    note("fail", one, static_cast<u64>(error));
+    one.is = socket::phase::over;
+    one.error = error;
+    one.outgoing.clear();
+    one.in_flight = 0;
+    go_on_receiving(one);
+    go_on_sending(one);
+    drop_if_over(one);
+}
+
+/// Looks at the clock while the path is cut: what is sent meanwhile is not acknowledged, and probes
+/// are not answered.
+void network::watch_silence(socket& one)
+{
+    const auto option = [&](int level, int name) {
+        const auto found = one.options.find({level, name});
+        return found == one.options.end() ? 0 : found->second;
+    };
+    nanoseconds patience = nanoseconds::max();
+    if (!one.outgoing.empty() || one.end_asked) {
+        const int user_timeout = option(IPPROTO_TCP, TCP_USER_TIMEOUT);
+        patience = user_timeout > 0 ? nanoseconds(milliseconds(user_timeout)) : resend_time_max;
+    } else if (option(SOL_SOCKET, SO_KEEPALIVE) != 0) {
+        patience = seconds(option(IPPROTO_TCP, TCP_KEEPIDLE) +
+                           option(IPPROTO_TCP, TCP_KEEPINTVL) * option(IPPROTO_TCP, TCP_KEEPCNT));
+    }
+    if (patience != nanoseconds::max() && !std::exchange(one.giving_up, true))
+        later_at(now_ + patience, &network::on_silence, one.id);
+}
+
+void network::on_silence(socket& one, u64)
+{
+    one.giving_up = false;
+    const socket* const other = find(one.other);
+    if (one.is == socket::phase::connected && (is_cut(one) || !other))
+        fail(one, ETIMEDOUT);
+}
+
+// ---- connecting ---------------------------------------------------------------------------------
+
+void network::connect(socket& one, operation& op, const endpoint& to)
+{
+    if (one.is != socket::phase::open)
+        return one.at->finish(op, -EISCONN);
+    stack* const host = host_at(*one.at, to);
+    if (!host)
+        return one.at->finish(op, -ENETUNREACH);
+    one.waiting = &op;
+    one.is = socket::phase::connecting;
+    one.peer = to.is_unix() ? to : to.canonical();
+    if (one.local.empty() && to.is_unix()) {
+        one.local = endpoint::unix_unnamed();
+    } else if (one.local.empty()) {
+        const ip_address there = one.peer.address();
+        const auto own = std::ranges::find_if(one.at->addresses, [&](const ip_address& address) {
+            return address.is_v4() == there.is_v4();
+        });
+        one.local = endpoint{there.is_loopback() || own == one.at->addresses.end() ? there : *own,
+                             free_port(*one.at)};
+    }
+    note("connect", one);
+    later_at(now_ + latency(one), &network::on_request, one.id, 1);
+}
+
+void network::on_request(socket& from, u64 attempt)
+{
+    stack& host = *host_at(*from.at, from.peer);
+    socket* const at = listener_at(host, from.peer);
+    const network_options& with = [&]() -> const network_options& {
+        const auto found = special_.find(between(*from.at, host));
+        return found == special_.end() ? usual_ : found->second;
+    }();
+    const bool lost = host.silent || cuts_.contains(between(*from.at, host)) ||
+                      (at && at->arrived.size() >= at->backlog) || chance.chance(with.lose_chance);
+    note("request", from, attempt);
+    if (lost && from.peer.is_unix())
+        return later_at(now_, &network::on_established, from.id, EAGAIN);
+    if (lost && attempt == requests_max)
+        return later_at(now_ + 64s, &network::on_established, from.id, ETIMEDOUT);
+    if (lost) {
+        const nanoseconds pause = seconds(1LL << (attempt - 1));
+        return later_at(now_ + pause, &network::on_request, from.id, attempt + 1);
+    }
+    if (!at || chance.chance(with.refuse_chance))
+        return later_at(now_ + latency(from), &network::on_established, from.id, ECONNREFUSED);
+    welcome(from, *at);
+}
+
+/// Makes the other end, which waits at the listener until it is accepted.
+void network::welcome(socket& from, socket& at)
+{
+    socket& made = open(*at.at, at.family);
+    made.is = socket::phase::connected;
+    made.local = from.peer;
+    made.peer = from.local;
+    made.options = at.options;
+    made.other = from.id;
+    from.other = made.id;
+    const network_options& with = options_of(from);
+    if (chance.chance(with.reset_chance))
+        (chance.chance(0.5) ? made : from).reset_at = chance.below(u64{with.reset_within} + 1);
+    // What is sent to the one that asked comes behind the answer.
+    later_at(arrival(made), &network::on_established, from.id);
+    at.arrived.push_back(made.id);
+    go_on_accepting(at);
+}
+
+void network::on_established(socket& one, u64 error)
+{
+    if (one.is != socket::phase::connecting)
+        return;
+    note("established", one, error);
+    one.is = error == 0 ? socket::phase::connected : socket::phase::open;
+    if (operation* const op = std::exchange(one.waiting, nullptr))
+        one.at->finish(*op, -static_cast<int>(error));
+}
+
+void network::accept(socket& one, operation& op)
+{
+    if (one.is != socket::phase::listening)
+        return one.at->finish(op, -EINVAL);
+    one.waiting = &op;
+    go_on_accepting(one);
+}
+
+void network::go_on_accepting(socket& at)
+{
+    while (at.waiting && !at.arrived.empty()) {
+        socket* const next = find(at.arrived.front());
+        if (!next) {
+            at.arrived.pop_front();
+            continue;
+        }
+        const int fd = at.at->open_descriptor(next->id);
+        if (fd < 0)
+            return at.at->finish(*std::exchange(at.waiting, nullptr), fd);
+        next->fd = fd;
+        at.arrived.pop_front();
+        at.at->finish(*at.waiting, fd, true);
+    }
+}
+
+// ---- bytes --------------------------------------------------------------------------------------
+
+void network::receive(socket& one, operation& op)
+{
+    if (one.is == socket::phase::open || one.is == socket::phase::connecting)
+        return one.at->finish(op, -ENOTCONN);
+    one.receiving = &op;
+    go_on_receiving(one);
+}
+
+void network::go_on_receiving(socket& one)
+{
+    if (!one.receiving)
+        return;
+    operation& op = *one.receiving;
+    if (!one.received.empty()) {
+        const bool pooled = op.what == verb::recv_pooled;
+        if (pooled && (one.at->buffers.available() == 0 || chance.chance(one.at->options.starve_chance)))
+        {
+            if (std::ranges::find(one.at->starved, &op) == one.at->starved.end()) {
+                one.at->starved.push_back(&op);
+                one.at->metrics.starved.add();
+            }
+            return;
+        }
+        std::erase(one.at->starved, &op);
+        const u32 room = pooled ? one.at->buffers.buffer_size() : op.size;
+        const std::size_t size = std::min<std::size_t>(room, one.received.size());
+        const const_bytes taken = one.received.items().first(size);
+        if (pooled)
+            op.data = one.at->buffers.fill(taken);
+        else
+            std::ranges::copy(taken, static_cast<std::byte*>(op.data));
+        one.received.drop(size);
+        one.receiving = nullptr;
+        one.at->finish(op, static_cast<int>(size));
+        if (socket* const other = find(one.other); other && other->is == socket::phase::connected)
+            pump(*other);
+    } else if (one.error != 0 || one.end_received || one.is == socket::phase::over) {
+        one.receiving = nullptr;
+        one.at->finish(op, -std::exchange(one.error, 0));
+    }
+}
+
+void network::feed_starved(stack& host)
+{
+    for (const operation* const op : std::exchange(host.starved, {}))
+        go_on_receiving(*host.find(op->fd));
+}
+
+void network::send(socket& one, operation& op)
+{
+    if (one.is == socket::phase::open || one.is == socket::phase::connecting)
+        return one.at->finish(op, -ENOTCONN);
+    one.sending = &op;
+    go_on_sending(one);
+}
+
+void network::go_on_sending(socket& one)
+{
+    if (!one.sending)
+        return;
+    operation& op = *one.sending;
+    if (one.error != 0 || one.end_asked || one.is == socket::phase::over) {
+        one.sending = nullptr;
+        const int error = std::exchange(one.error, 0);
+        return one.at->finish(op, error != 0 ? -error : -EPIPE);
+    }
+    const std::size_t waiting = one.outgoing.size();
+    const std::size_t buffer = options_of(one).send_buffer;
+    const std::size_t size = std::min<std::size_t>(op.size, buffer - std::min(buffer, waiting));
+    one.outgoing.reserve(size);
+    one.outgoing.append({static_cast<const std::byte*>(op.data), size});
+    op.data = static_cast<std::byte*>(op.data) + size;
+    op.size -= static_cast<u32>(size);
+    op.offset += size;
+    if (op.size == 0) {
+        one.sending = nullptr;
+        one.at->finish(op, static_cast<int>(op.offset));
+    }
+    pump(one);
+}
+
+void network::cancel(stack& host, operation& op)
+{
+    socket* const one = host.find(op.fd);
+    if ((op.driver_flags & flag_over) || !one)
+        return;  // it was too late
+    op.driver_flags |= flag_asked_back;
+    if (chance.chance(host.options.late_cancel_chance))
+        later_at(now_ + latency(*one), &network::on_cancel, one->id);
+    else
+        on_cancel(*one, 0);
+}
+
+void network::on_cancel(socket& one, u64)
+{
+    for (operation** const place : {&one.receiving, &one.sending, &one.waiting}) {
+        if (!*place || !((*place)->driver_flags & flag_asked_back))
+            continue;
+        operation& op = *std::exchange(*place, nullptr);
+        std::erase(one.at->starved, &op);
+        const bool sent = op.what == verb::send && op.offset != 0;
+        one.at->finish(op, sent ? static_cast<int>(op.offset) : -ECANCELED);
+    }
+}
+
+}  // namespace whence::inline v0::sim::internal
