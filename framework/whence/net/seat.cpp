@@ -56,7 +56,7 @@ void seat::take_given() noexcept
 
 server_plan::server_plan(std::unique_ptr<const application> serves, serve_options with,
                          std::span<runtime* const> group, std::span<const listener> listeners)
-    : app(std::move(serves)), options(with)
+    : app(std::move(serves)), options(with), handshakes(with.handshakes_max)
 {
     for (runtime* const each : group)
         seats.emplace_back(*each, listeners);

@@ -2,6 +2,7 @@
 
 // Not a public header: how serve() reaches the runtimes of its group.
 
+#include <whence/net/place_counter.hpp>
 #include <whence/net/serve.hpp>
 #include <whence/net/server_metrics.hpp>
 #include <whence/runtime/runtime.hpp>
@@ -77,9 +78,9 @@ struct server_plan {
 
     std::unique_ptr<const application> app;
     serve_options options;
-    std::atomic<u32> handshakes{0};  // connections at their gates, in all runtimes
-    std::deque<seat> seats;          // in the group's order
-    std::size_t next = 0;            // where the search for the idlest starts: ties go round
+    place_counter handshakes;  // connections at their gates, in all runtimes
+    std::deque<seat> seats;    // in the group's order
+    std::size_t next = 0;      // where the search for the idlest starts: ties go round
 };
 
 }  // namespace whence::inline v0::internal

@@ -112,8 +112,7 @@ bool server::admit(const listener& from, std::size_t number, result<connection> 
         report_accept_failure(from.local(), accepted.error());
         return false;
     }
-    if (plan_.handshakes.fetch_add(1, std::memory_order_relaxed) >= plan_.options.handshakes_max) {
-        plan_.handshakes.fetch_sub(1, std::memory_order_relaxed);
+    if (!plan_.handshakes.take()) {
         counted.accepted(*accepted);
         refuse(*accepted, verdict::refuse("too_many_handshakes"));
         return true;
@@ -123,7 +122,7 @@ bool server::admit(const listener& from, std::size_t number, result<connection> 
         to.give({std::move(*accepted), number});
         return true;
     } catch (const std::bad_alloc&) {
-        plan_.handshakes.fetch_sub(1, std::memory_order_relaxed);
+        plan_.handshakes.give();
         return false;
     }
 }
@@ -137,7 +136,7 @@ void server::take(seat::arrival given) noexcept
         handshakes_.spawn(session(std::move(given.conn)));
     } catch (const std::bad_alloc&) {
         here_.metrics_of(given.listener).handshake_left(given.conn, "no_memory");
-        plan_.handshakes.fetch_sub(1, std::memory_order_relaxed);
+        plan_.handshakes.give();
         here_.leave();
     }
 }
@@ -164,7 +163,7 @@ internal::spawned server::session(connection conn)
     } catch (...) {
         end_badly(conn);
     }
-    plan_.handshakes.fetch_sub(1, std::memory_order_relaxed);
+    plan_.handshakes.give();
     if (passed) {
         try {
             sessions_.adopt(*internal::ctx.current);
