@@ -69,9 +69,9 @@ private:
 };
 
 /// Is what all runtimes of one serve() share.
-struct server_plan {
-    server_plan(std::unique_ptr<const application> serves, serve_options with,
-                std::span<runtime* const> group, std::span<const listener> listeners);
+struct server_state {
+    server_state(std::unique_ptr<const application> serves, serve_options with,
+                 std::span<runtime* const> group, std::span<const listener> listeners);
 
     /// Finds the seat with the fewest connections. limits: one thread.
     seat& idlest() noexcept;
