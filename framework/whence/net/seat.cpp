@@ -43,15 +43,15 @@ void seat::take_given() noexcept
 {
     if (!taker_)
         return;
-    std::vector<arrival> given;
     {
         const std::lock_guard guard{lock_};
-        given.swap(given_);
+        taking_.swap(given_);
     }
-    for (arrival& one : given) {
+    for (arrival& one : taking_) {
         one.conn.move_to(home_.io());
         taker_->take(std::move(one));
     }
+    taking_.clear();
 }
 
 server_state::server_state(std::unique_ptr<const application> serves, serve_options with,

@@ -63,7 +63,8 @@ private:
     event end_;
     std::atomic<u32> load_{0};
     std::mutex lock_;
-    std::vector<arrival> given_;  // by other threads; guarded by lock_
+    std::vector<arrival> given_;   // by other threads; guarded by lock_
+    std::vector<arrival> taking_;  // empty between two batches: keeps its room for the next
     notice arrived_;
     notice told_to_end_;
 };
