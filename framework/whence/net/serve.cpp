@@ -204,7 +204,7 @@ void server::end_badly(connection& conn) noexcept
 /// Closes without a byte, and says who and why.
 void server::refuse(connection& conn, const verdict& why) noexcept
 {
-    conn.metrics()->handshake_ended(conn, why);
+    conn.metrics()->handshake_refused(conn, why);
     report_refusal(conn, why);
     conn.abort();
 }
