@@ -64,51 +64,44 @@ void read_all(crowd& all, std::size_t size)
     }
 }
 
-task<> measure_writes(bench::table& results, int rounds, crowd& all, std::string_view text)
+/// Measures `send(to, text)`, a task that sends every message to every receiver.
+template <class Send>
+task<std::vector<double>> measure(int rounds, crowd& all, std::string_view text, Send send)
 {
     std::vector<double> each;
     for (int round = 0; round < rounds; ++round) {
         const double begin = bench::thread_time();
-        for (std::size_t i = 0; i < messages; ++i)
-            for (receiver& to : all)
-                co_await to.conn.write(text);
+        co_await send(all, text);
         each.push_back(bench::per_repeat(begin, deliveries));
         read_all(all, messages * text.size());
     }
-    results.row("baseline: a write for each, one strand", std::move(each));
+    co_return each;
 }
 
-task<> measure_outboxes(bench::table& results, int rounds, crowd& all, std::string_view text)
+task<> write_to_each(crowd& all, std::string_view text)
 {
-    std::vector<double> each;
-    for (int round = 0; round < rounds; ++round) {
-        const double begin = bench::thread_time();
-        for (std::size_t i = 0; i < messages; ++i)
-            for (receiver& to : all)
-                to.out.try_push(text);
+    for (std::size_t i = 0; i < messages; ++i)
+        for (receiver& to : all)
+            co_await to.conn.write(text);
+}
+
+task<> push_together(crowd& all, std::string_view text)
+{
+    for (std::size_t i = 0; i < messages; ++i)
+        for (receiver& to : all)
+            to.out.try_push(text);
+    for (receiver& to : all)
+        co_await to.out.flush();
+}
+
+task<> push_single(crowd& all, std::string_view text)
+{
+    for (std::size_t i = 0; i < messages; ++i) {
+        for (receiver& to : all)
+            to.out.try_push(text);
         for (receiver& to : all)
             co_await to.out.flush();
-        each.push_back(bench::per_repeat(begin, deliveries));
-        read_all(all, messages * text.size());
     }
-    results.row("outbox: push 20, written together", std::move(each));
-}
-
-task<> measure_single(bench::table& results, int rounds, crowd& all, std::string_view text)
-{
-    std::vector<double> each;
-    for (int round = 0; round < rounds; ++round) {
-        const double begin = bench::thread_time();
-        for (std::size_t i = 0; i < messages; ++i) {
-            for (receiver& to : all)
-                to.out.try_push(text);
-            for (receiver& to : all)
-                co_await to.out.flush();
-        }
-        each.push_back(bench::per_repeat(begin, deliveries));
-        read_all(all, messages * text.size());
-    }
-    results.row("outbox: push 1, written at once", std::move(each));
 }
 
 /// What try_push() alone costs: a queue per receiver, filled and emptied.
@@ -151,14 +144,17 @@ task<> measure_all(bench::table& results, int rounds)
     const std::string text(100, 'x');
     crowd all;
     connect_all(all);
-    co_await measure_writes(results, rounds, all, text);
+    auto writes = co_await measure(rounds, all, text, write_to_each);
+    results.row("baseline: a write for each, one strand", std::move(writes));
     const i64 before = frames_in_use().bytes;
     scope writers;
     for (receiver& each : all)
         writers.spawn(each.out.run());
     const i64 frame_bytes = frames_in_use().bytes - before;
-    co_await measure_outboxes(results, rounds, all, text);
-    co_await measure_single(results, rounds, all, text);
+    auto together = co_await measure(rounds, all, text, push_together);
+    results.row("outbox: push 20, written together", std::move(together));
+    auto single = co_await measure(rounds, all, text, push_single);
+    results.row("outbox: push 1, written at once", std::move(single));
     for (receiver& each : all)
         each.out.close();
     co_await writers.join();

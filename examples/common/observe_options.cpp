@@ -1,5 +1,7 @@
 #include "observe_options.hpp"
 
+#include "parsed_option.hpp"
+
 #include <whence/runtime/json_line.hpp>
 
 #include <cstdio>
@@ -10,16 +12,9 @@ using namespace whence;
 
 void add_observe_options(CLI::App& app, observe_options& into)
 {
-    app.add_option_function<std::string>(
-           "--metrics",
-           [&into](const std::string& text) {
-               auto parsed = endpoint::parse(text);
-               if (!parsed)
-                   throw CLI::ValidationError("--metrics", parsed.error());
-               into.metrics = *parsed;
-           },
-           "Address at which /metrics, /healthz and /readyz are served, to everybody who reaches "
-           "it: 127.0.0.1:9100, unix:/run/whence/metrics; none unless given")
+    add_parsed(app, "--metrics", into.metrics, endpoint::parse,
+               "Address at which /metrics, /healthz and /readyz are served, to everybody who "
+               "reaches it: 127.0.0.1:9100, unix:/run/whence/metrics; none unless given")
         ->type_name("ADDRESS");
 }
 

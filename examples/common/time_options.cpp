@@ -1,10 +1,8 @@
 #include "time_options.hpp"
 
+#include "parsed_option.hpp"
+
 #include <whence/base/text.hpp>
-
-#include <CLI/CLI.hpp>
-
-#include <string>
 
 namespace examples {
 
@@ -12,35 +10,27 @@ using namespace whence;
 
 namespace {
 
-void add_time(CLI::App& app, const std::string& name, nanoseconds& target, const std::string& help)
+/// Reads a bound for a time; zero: none.
+result<nanoseconds, std::string> parse_time_max(std::string_view text)
 {
-    app.add_option_function<std::string>(
-           name,
-           [name, &target](const std::string& text) {
-               if (text == "off") {
-                   target = nanoseconds::zero();
-                   return;
-               }
-               const auto parsed = parse_duration(text);
-               if (!parsed)
-                   throw CLI::ValidationError(name, parsed.error());
-               if (*parsed <= nanoseconds::zero())
-                   throw CLI::ValidationError(name,
-                                              "\"" + text + "\": no time; \"off\" sets no limit");
-               target = *parsed;
-           },
-           help)
-        ->type_name("TIME");
+    if (text == "off")
+        return nanoseconds::zero();
+    auto parsed = parse_duration(text);
+    if (parsed && *parsed <= nanoseconds::zero())
+        return whence::quoted(text) + ": no time; \"off\" sets no limit";
+    return parsed;
 }
 
 }  // namespace
 
 void add_time_options(CLI::App& app, time_options& options)
 {
-    add_time(app, "--idle-time-max", options.idle_time_max,
-             "How long a connection may be silent in both directions (off)");
-    add_time(app, "--write-time-max", options.write_time_max,
-             "How long a peer may take nothing of what is written to it, or off (30s)");
+    add_parsed(app, "--idle-time-max", options.idle_time_max, parse_time_max,
+               "How long a connection may be silent in both directions (off)")
+        ->type_name("TIME");
+    add_parsed(app, "--write-time-max", options.write_time_max, parse_time_max,
+               "How long a peer may take nothing of what is written to it, or off (30s)")
+        ->type_name("TIME");
 }
 
 }  // namespace examples

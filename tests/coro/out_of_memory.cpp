@@ -1,6 +1,7 @@
 #include <whence/coro/race.hpp>
 
 #include "support/manual_loop.hpp"
+#include "support/scarce_memory.hpp"
 
 #include <whence/base/sanitizer.hpp>
 #include <whence/coro/deadline.hpp>
@@ -8,37 +9,10 @@
 #include <catch2/catch_test_macros.hpp>
 
 #include <cstdlib>
-#include <limits>
 #include <new>
 
-namespace {
-
-constexpr std::size_t unlimited = std::numeric_limits<std::size_t>::max();
-
-thread_local std::size_t blocks_left = unlimited;
-
-}  // namespace
-
-void* operator new(std::size_t size)
-{
-    if (blocks_left == 0)
-        throw std::bad_alloc{};
-    if (blocks_left != unlimited)
-        --blocks_left;
-    if (void* const memory = std::malloc(size == 0 ? 1 : size))
-        return memory;
-    throw std::bad_alloc{};
-}
-void operator delete(void* memory) noexcept
-{
-    std::free(memory);
-}
-void operator delete(void* memory, std::size_t) noexcept
-{
-    std::free(memory);
-}
-
 using namespace whence;
+using support::leave_blocks;
 using support::run_to_end;
 
 namespace {
@@ -48,7 +22,7 @@ class few_frames {
 public:
     explicit few_frames(std::size_t count)
     {
-        blocks_left = address_sanitizer ? count : 0;
+        leave_blocks(address_sanitizer ? count : 0);
         if (address_sanitizer)
             return;  // there, every frame is a block
         for (std::size_t size = size_max; size != 0; size -= size_step) {
@@ -59,7 +33,7 @@ public:
     }
     ~few_frames()
     {
-        blocks_left = unlimited;
+        leave_blocks(support::unlimited);
         while (taken_)
             give_back_one(taken_->size);
     }
@@ -80,14 +54,14 @@ private:
     void take_all(std::size_t size, std::size_t at_least)
     {
         for (std::size_t taken = 0;; ++taken) {
-            blocks_left = taken < at_least ? 1 : 0;
+            leave_blocks(taken < at_least ? 1 : 0);
             try {
                 taken_ = new (allocate_frame(size)) frame{taken_, size};
             } catch (const std::bad_alloc&) {
                 break;
             }
         }
-        blocks_left = 0;
+        leave_blocks(0);
     }
     void give_back_one(std::size_t size)
     {

@@ -16,6 +16,7 @@ using namespace whence;
 using examples::limit_gates;
 using examples::limit_options;
 using support::ask;
+using support::echo;
 using support::run_here;
 using support::with_server;
 
@@ -57,12 +58,6 @@ public:
 
     std::string path;
 };
-
-task<> echo(connection& conn)
-{
-    while (auto got = co_await conn.receive())
-        co_await conn.write(got);
-}
 
 const std::string header = "PROXY TCP4 192.0.2.7 198.51.100.1 4242 443\r\n";
 const std::string local{"\r\n\r\n\0\r\nQUIT\n\x20\0\0\0", 16};

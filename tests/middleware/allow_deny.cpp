@@ -16,16 +16,11 @@
 
 using namespace whence;
 using support::ask;
+using support::echo;
 using support::run_here;
 using support::with_server;
 
 namespace {
-
-task<> echo(connection& conn)
-{
-    while (auto got = co_await conn.receive())
-        co_await conn.write(got);
-}
 
 const std::string listed = "PROXY TCP4 192.0.2.7 198.51.100.1 4242 443\r\n";
 const std::string mapped = "PROXY TCP6 ::ffff:192.0.2.7 2001:db8::1 4242 443\r\n";

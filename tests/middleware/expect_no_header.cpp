@@ -13,16 +13,11 @@
 using namespace whence;
 using proxy_protocol::expect_no_header;
 using support::ask;
+using support::echo;
 using support::run_here;
 using support::with_server;
 
 namespace {
-
-task<> echo(connection& conn)
-{
-    while (auto got = co_await conn.receive())
-        co_await conn.write(got);
-}
 
 /// Reads into bytes of its own.
 task<> echo_copied(connection& conn)

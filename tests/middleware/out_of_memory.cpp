@@ -1,39 +1,17 @@
 #include <whence/middleware/client_table.hpp>
 
 #include "support/run_here.hpp"
+#include "support/scarce_memory.hpp"
 
 #include <whence/middleware/limits.hpp>
 
 #include <catch2/catch_test_macros.hpp>
 
-#include <cstdlib>
 #include <new>
-
-namespace {
-
-thread_local std::size_t fails_in = 0;  // the how-manieth allocation from now; 0: none
-
-}  // namespace
-
-void* operator new(std::size_t size)
-{
-    if (fails_in != 0 && --fails_in == 0)
-        throw std::bad_alloc{};
-    if (void* block = std::malloc(size == 0 ? 1 : size))
-        return block;
-    throw std::bad_alloc{};
-}
-void operator delete(void* block) noexcept
-{
-    std::free(block);
-}
-void operator delete(void* block, std::size_t) noexcept
-{
-    std::free(block);
-}
 
 using namespace whence;
 using support::connect_pair;
+using support::fuse;
 using support::run_here;
 
 namespace {
@@ -45,14 +23,13 @@ template <class Gate>
 task<outcome> ask_without_memory(const Gate& gate, connection& conn, std::size_t k, bool& blown)
 {
     outcome ended = outcome::threw;
-    fails_in = k;
+    const fuse lit{k};
     try {
         const verdict answer = co_await gate(conn);
         ended = answer.passed() ? outcome::passed : outcome::refused;
     } catch (const std::bad_alloc&) {
     }
-    blown = fails_in == 0;
-    fails_in = 0;
+    blown = fuse::blown();
     co_return ended;
 }
 

@@ -14,18 +14,13 @@
 
 using namespace whence;
 using support::ask;
+using support::echo;
 using support::run_here;
 using support::with_server;
 
 namespace {
 
 constexpr std::size_t more_than_sockets_hold = std::size_t{64} << 20;
-
-task<> echo(connection& conn)
-{
-    while (auto got = co_await conn.receive())
-        co_await conn.write(got);
-}
 
 /// Writes more than a peer takes that does not read.
 task<> flood(connection& conn)

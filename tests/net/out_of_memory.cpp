@@ -1,6 +1,7 @@
 #include <whence/net/serve.hpp>
 
 #include "support/run_server.hpp"
+#include "support/scarce_memory.hpp"
 
 #include <whence/net/outbox.hpp>
 
@@ -8,68 +9,13 @@
 
 #include <unistd.h>
 
-#include <cstdlib>
-#include <new>
 #include <string>
-
-namespace {
-
-thread_local std::size_t fails_in = 0;  // the how-manieth allocation from now; 0: none
-thread_local std::size_t allocations = 0;
-
-}  // namespace
-
-void* operator new(std::size_t size)
-{
-    ++allocations;
-    if (fails_in != 0 && --fails_in == 0)
-        throw std::bad_alloc{};
-    if (void* block = std::malloc(size == 0 ? 1 : size))
-        return block;
-    throw std::bad_alloc{};
-}
-void operator delete(void* block) noexcept
-{
-    std::free(block);
-}
-void operator delete(void* block, std::size_t) noexcept
-{
-    std::free(block);
-}
-// AddressSanitizer's arrays do not go through operator new.
-void* operator new[](std::size_t size)
-{
-    return operator new(size);
-}
-void operator delete[](void* block) noexcept
-{
-    std::free(block);
-}
-void operator delete[](void* block, std::size_t) noexcept
-{
-    std::free(block);
-}
 
 using namespace whence;
 using support::ask;
+using support::echo;
+using support::fuse;
 using support::run_here;
-
-namespace {
-
-/// Forgets a failure that did not come.
-struct fuse {
-    explicit fuse(std::size_t allocation) { fails_in = allocation; }
-    ~fuse() { fails_in = 0; }
-    static bool blown() { return fails_in == 0; }
-};
-
-task<> echo(connection& conn)
-{
-    while (auto got = co_await conn.receive())
-        co_await conn.write(got);
-}
-
-}  // namespace
 
 TEST_CASE("a connection that there is no memory for costs itself alone", "[net]")
 {
@@ -114,7 +60,7 @@ TEST_CASE("a settled outbox allocates nothing for a message", "[outbox]")
                 const std::string text(100, 'x');
                 for (int round = 0; round < 200; ++round) {
                     if (round == 100)
-                        counted = allocations;
+                        counted = support::allocations();
                     for (int i = 0; i < 20; ++i)
                         co_await out.push(text);
                     co_await out.flush();
@@ -123,7 +69,7 @@ TEST_CASE("a settled outbox allocates nothing for a message", "[outbox]")
                         received += part.size();
                     }
                 }
-                counted = allocations - counted;
+                counted = support::allocations() - counted;
             };
             co_await with_outbox(pair.server, {.when_full = policy}, session);
             CHECK(counted == 0);

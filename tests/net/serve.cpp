@@ -12,16 +12,11 @@
 
 using namespace whence;
 using support::ask;
+using support::echo;
 using support::run_here;
 using support::with_server;
 
 namespace {
-
-task<> echo(connection& conn)
-{
-    while (auto got = co_await conn.receive())
-        co_await conn.write(got);
-}
 
 /// Is an application with one gate, for what only the server does with gates.
 class gated final : public application {

@@ -11,6 +11,7 @@
 
 using namespace whence;
 using support::ask;
+using support::echo;
 using support::run_in_group;
 using support::with_server;
 
@@ -170,10 +171,6 @@ TEST_CASE("the bound on handshakes is for all runtimes together", "[net]")
 TEST_CASE("short connections in a storm are all answered, and nothing is left", "[net]")
 {
     run_in_group(2, []() -> task<> {
-        const auto echo = [](connection& conn) -> task<> {
-            while (auto got = co_await conn.receive())
-                co_await conn.write(got);
-        };
         co_await with_server(echo, [](endpoint address) -> task<> {
             int answered = 0;
             for (int round = 0; round < 20; ++round) {

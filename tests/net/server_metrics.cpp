@@ -10,6 +10,7 @@
 
 using namespace whence;
 using support::ask;
+using support::echo;
 using support::run_here;
 using support::with_server;
 
@@ -122,10 +123,6 @@ TEST_CASE("what becomes of a connection is counted under its own name", "[net]")
 TEST_CASE("a session that is open is counted as open until it ends", "[net]")
 {
     run_here([]() -> task<> {
-        auto echo = [](connection& conn) -> task<> {
-            while (auto got = co_await conn.receive())
-                co_await conn.write(got);
-        };
         co_await with_server(echo,
                              [](endpoint address) -> task<> {
                                  connection open = co_await connect(address);

@@ -2,43 +2,11 @@
 #include <whence/proxy_protocol/trust.hpp>
 
 #include "proxy_protocol/wire.hpp"
+#include "support/scarce_memory.hpp"
 
 #include <catch2/catch_test_macros.hpp>
 
 #include <cstdlib>
-#include <new>
-
-namespace {
-std::size_t allocations = 0;
-}
-
-void* operator new(std::size_t size)
-{
-    ++allocations;
-    if (auto* block = std::malloc(size == 0 ? 1 : size))
-        return block;
-    throw std::bad_alloc{};
-}
-void* operator new[](std::size_t size)
-{
-    return operator new(size);
-}
-void operator delete(void* block) noexcept
-{
-    std::free(block);
-}
-void operator delete[](void* block) noexcept
-{
-    std::free(block);
-}
-void operator delete(void* block, std::size_t) noexcept
-{
-    std::free(block);
-}
-void operator delete[](void* block, std::size_t) noexcept
-{
-    std::free(block);
-}
 
 using namespace whence;
 using namespace whence::proxy_protocol;
@@ -48,9 +16,9 @@ namespace {
 template <class Work>
 std::size_t allocations_of(Work work)
 {
-    const auto before = allocations;
+    const auto before = support::allocations();
     work();
-    return allocations - before;
+    return support::allocations() - before;
 }
 
 const endpoint client = *endpoint::parse("[2001:db8::1]:56324");

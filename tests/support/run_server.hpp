@@ -7,6 +7,13 @@
 
 namespace support {
 
+/// Sends back what it receives: a handler.
+inline whence::task<> echo(whence::connection& conn)
+{
+    while (auto got = co_await conn.receive())
+        co_await conn.write(got);
+}
+
 /// Serves `app` on a free port while `body(address)` runs, then drains: the shape of most tests of
 /// servers.
 template <class App, class Body>

@@ -1,7 +1,6 @@
 #include <whence/middleware/expect_no_header.hpp>
 
 #include <whence/proxy_protocol/hint.hpp>
-#include <whence/runtime/json_line.hpp>
 #include <whence/runtime/runtime.hpp>
 
 namespace whence::inline v0::internal {
@@ -10,16 +9,11 @@ namespace {
 
 void report(const connection& conn, std::string_view hint) noexcept
 {
-    try {
-        const json_object line =
-            json_line("hint")
-                .add("hint", std::string{hint} + " on a listener without the gate")
-                .add("peer", conn.peer())
-                .add("local", conn.local());
-        runtime::current().reports().line(line);
-    } catch (const std::bad_alloc&) {
-        // A line less.
-    }
+    runtime::current().reports().event("hint", [&](json_object& line) {
+        line.add("hint", std::string{hint} + " on a listener without the gate")
+            .add("peer", conn.peer())
+            .add("local", conn.local());
+    });
 }
 
 }  // namespace

@@ -11,34 +11,13 @@ namespace {
 
 constexpr std::size_t tasks_max = 16;
 
-/// Makes a line and logs it. Without memory there is a line less.
-template <class Log>
-void try_to_log(Log log) noexcept
-{
-    try {
-        log();
-    } catch (const std::bad_alloc&) {
-    }
-}
-
-/// Logs what `fill` adds to the event, at the rate for what strangers can cause.
-template <class Fill>
-void report(std::string_view event, Fill fill) noexcept
-{
-    try_to_log([&] {
-        json_object line = json_line(event);
-        fill(line);
-        runtime::current().reports().line(line);
-    });
-}
-
 }  // namespace
 
 void report_refusal(const connection& conn, const verdict& why) noexcept
 {
     if (why.quiet())
         return;
-    report("refused", [&](json_object& line) {
+    runtime::current().reports().event("refused", [&](json_object& line) {
         line.add("reason", why.reason());
         if (!why.detail().empty())
             line.add("detail", why.detail());
@@ -50,7 +29,7 @@ void report_refusal(const connection& conn, const verdict& why) noexcept
 
 void report_failure(const connection& conn, std::string_view what) noexcept
 {
-    report("session_failed", [&](json_object& line) {
+    runtime::current().reports().event("session_failed", [&](json_object& line) {
         line.add("error", what)
             .add("client", conn.client())
             .add("peer", conn.peer())
@@ -60,13 +39,14 @@ void report_failure(const connection& conn, std::string_view what) noexcept
 
 void report_accept_failure(const endpoint& local, const std::error_code& error) noexcept
 {
-    report("accept_failed",
-           [&](json_object& line) { line.add("local", local).add("error", error.message()); });
+    runtime::current().reports().event("accept_failed", [&](json_object& line) {
+        line.add("local", local).add("error", error.message());
+    });
 }
 
 void report_cut_drain(scope& sessions) noexcept
 {
-    try_to_log([&sessions] {
+    try {
         std::string waiting;
         for (const strand* task : oldest_tasks(sessions, tasks_max)) {
             waiting += waiting.empty() ? '[' : ',';
@@ -77,7 +57,9 @@ void report_cut_drain(scope& sessions) noexcept
                                      .add("sessions", u64{sessions.size()})
                                      .add_json("waiting_at", waiting + ']');
         runtime::current().errors().line(line.text());
-    });
+    } catch (const std::bad_alloc&) {
+        // A line less.
+    }
 }
 
 void describe(const connection& conn, std::string& out)

@@ -43,26 +43,26 @@ void seat::take_given() noexcept
 {
     if (!taker_)
         return;
-    std::vector<arrival> given;
     {
         const std::lock_guard guard{lock_};
-        given.swap(given_);
+        taking_.swap(given_);
     }
-    for (arrival& one : given) {
+    for (arrival& one : taking_) {
         one.conn.move_to(home_.io());
         taker_->take(std::move(one));
     }
+    taking_.clear();
 }
 
-server_plan::server_plan(std::unique_ptr<const application> serves, serve_options with,
-                         std::span<runtime* const> group, std::span<const listener> listeners)
-    : app(std::move(serves)), options(with)
+server_state::server_state(std::unique_ptr<const application> serves, serve_options with,
+                           std::span<runtime* const> group, std::span<const listener> listeners)
+    : app(std::move(serves)), options(with), handshakes(with.handshakes_max)
 {
     for (runtime* const each : group)
         seats.emplace_back(*each, listeners);
 }
 
-seat& server_plan::idlest() noexcept
+seat& server_state::idlest() noexcept
 {
     std::size_t best = next++ % seats.size();
     for (std::size_t i = 1; i < seats.size(); ++i) {

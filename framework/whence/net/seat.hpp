@@ -2,6 +2,7 @@
 
 // Not a public header: how serve() reaches the runtimes of its group.
 
+#include <whence/net/place_counter.hpp>
 #include <whence/net/serve.hpp>
 #include <whence/net/server_metrics.hpp>
 #include <whence/runtime/runtime.hpp>
@@ -62,24 +63,25 @@ private:
     event end_;
     std::atomic<u32> load_{0};
     std::mutex lock_;
-    std::vector<arrival> given_;  // by other threads; guarded by lock_
+    std::vector<arrival> given_;   // by other threads; guarded by lock_
+    std::vector<arrival> taking_;  // empty between two batches: keeps its room for the next
     notice arrived_;
     notice told_to_end_;
 };
 
 /// Is what all runtimes of one serve() share.
-struct server_plan {
-    server_plan(std::unique_ptr<const application> serves, serve_options with,
-                std::span<runtime* const> group, std::span<const listener> listeners);
+struct server_state {
+    server_state(std::unique_ptr<const application> serves, serve_options with,
+                 std::span<runtime* const> group, std::span<const listener> listeners);
 
     /// Finds the seat with the fewest connections. limits: one thread.
     seat& idlest() noexcept;
 
     std::unique_ptr<const application> app;
     serve_options options;
-    std::atomic<u32> handshakes{0};  // connections at their gates, in all runtimes
-    std::deque<seat> seats;          // in the group's order
-    std::size_t next = 0;            // where the search for the idlest starts: ties go round
+    place_counter handshakes;  // connections at their gates, in all runtimes
+    std::deque<seat> seats;    // in the group's order
+    std::size_t next = 0;      // where the search for the idlest starts: ties go round
 };
 
 }  // namespace whence::inline v0::internal

@@ -31,7 +31,7 @@ constexpr scope_label sessions_label{"sessions", describe_session};
 /// Is the part of one serve() that lives in one runtime.
 class server final : seat::taker {
 public:
-    server(server_plan& plan, seat& here) noexcept : plan_(plan), here_(here)
+    server(server_state& shared, seat& here) noexcept : shared_(shared), here_(here)
     {
         here_.occupy(*this);
         handshakes_.set_label(handshakes_label);
@@ -50,12 +50,12 @@ private:
     task<> accept_from(listener& from, std::size_t number);
     bool admit(const listener& from, std::size_t number, result<connection> accepted) noexcept;
     void take(seat::arrival given) noexcept override;
-    internal::spawned session(connection conn);
+    spawned session(connection conn);
     task<bool> through_gates(connection& conn);
     void end_badly(connection& conn) noexcept;
     void refuse(connection& conn, const verdict& why) noexcept;
 
-    server_plan& plan_;
+    server_state& shared_;
     seat& here_;
     scope handshakes_;
     scope sessions_;
@@ -64,13 +64,13 @@ private:
 task<> server::accept_until(event& end, nanoseconds delay, std::vector<listener>& listeners)
 {
     // All are made before one is spawned: what finds no memory leaves nothing to join.
-    std::vector<internal::spawned> acceptors;
+    std::vector<spawned> acceptors;
     for (std::size_t i = 0; i < listeners.size(); ++i) {
-        acceptors.push_back(internal::strand_of(accept_from(listeners[i], i)));
+        acceptors.push_back(strand_of(accept_from(listeners[i], i)));
         acceptors.back().set_name("accept");
     }
     scope accepting;
-    for (internal::spawned& one : acceptors)
+    for (spawned& one : acceptors)
         accepting.spawn(std::move(one));
     // Cancelled: the same end, without waiting for anybody.
     auto waiting = as_result(end.wait());
@@ -112,18 +112,17 @@ bool server::admit(const listener& from, std::size_t number, result<connection> 
         report_accept_failure(from.local(), accepted.error());
         return false;
     }
-    if (plan_.handshakes.fetch_add(1, std::memory_order_relaxed) >= plan_.options.handshakes_max) {
-        plan_.handshakes.fetch_sub(1, std::memory_order_relaxed);
+    if (!shared_.handshakes.take()) {
         counted.accepted(*accepted);
         refuse(*accepted, verdict::refuse("too_many_handshakes"));
         return true;
     }
-    seat& to = plan_.options.spread == spread::balanced ? plan_.idlest() : here_;
+    seat& to = shared_.options.spread == spread::balanced ? shared_.idlest() : here_;
     try {
         to.give({std::move(*accepted), number});
         return true;
     } catch (const std::bad_alloc&) {
-        plan_.handshakes.fetch_sub(1, std::memory_order_relaxed);
+        shared_.handshakes.give();
         return false;
     }
 }
@@ -131,13 +130,13 @@ bool server::admit(const listener& from, std::size_t number, result<connection> 
 /// Starts a session; without memory it is a connection less.
 void server::take(seat::arrival given) noexcept
 {
-    given.conn.count_in(here_.metrics_of(given.listener));
-    given.conn.metrics()->accepted(given.conn);
+    server_metrics& counted = here_.metrics_of(given.listener);
+    counted.accepted(given.conn);
     try {
         handshakes_.spawn(session(std::move(given.conn)));
     } catch (const std::bad_alloc&) {
-        here_.metrics_of(given.listener).handshake_left(given.conn, "no_memory");
-        plan_.handshakes.fetch_sub(1, std::memory_order_relaxed);
+        counted.handshake_left(given.conn, "no_memory");
+        shared_.handshakes.give();
         here_.leave();
     }
 }
@@ -145,7 +144,7 @@ void server::take(seat::arrival given) noexcept
 /// Has a frame of its own, so that the session's is not larger by it for as long as it lives.
 task<bool> server::through_gates(connection& conn)
 {
-    for (const gate_reference& gate : plan_.app->gates()) {
+    for (const gate_reference& gate : shared_.app->gates()) {
         const verdict answer = co_await gate(conn);
         if (!answer.passed()) {
             refuse(conn, answer);
@@ -155,21 +154,21 @@ task<bool> server::through_gates(connection& conn)
     co_return true;
 }
 
-internal::spawned server::session(connection conn)
+spawned server::session(connection conn)
 {
-    internal::ctx.current->subject = &conn;
+    ctx.current->subject = &conn;
     bool passed = false;
     try {
         passed = co_await through_gates(conn);
     } catch (...) {
         end_badly(conn);
     }
-    plan_.handshakes.fetch_sub(1, std::memory_order_relaxed);
+    shared_.handshakes.give();
     if (passed) {
         try {
-            sessions_.adopt(*internal::ctx.current);
+            sessions_.adopt(*ctx.current);
             conn.metrics()->session_started(conn);
-            co_await plan_.app->session(conn);
+            co_await shared_.app->session(conn);
             conn.metrics()->session_ended(conn, outcome_of(conn, nullptr));
             conn.close();
         } catch (...) {
@@ -183,7 +182,7 @@ internal::spawned server::session(connection conn)
 void server::end_badly(connection& conn) noexcept
 {
     const std::string_view outcome = outcome_of(conn, std::current_exception());
-    if (internal::ctx.current->owner == &sessions_)
+    if (ctx.current->owner == &sessions_)
         conn.metrics()->session_ended(conn, outcome);
     else
         conn.metrics()->handshake_left(conn, outcome);
@@ -205,7 +204,7 @@ void server::end_badly(connection& conn) noexcept
 /// Closes without a byte, and says who and why.
 void server::refuse(connection& conn, const verdict& why) noexcept
 {
-    conn.metrics()->handshake_ended(conn, why);
+    conn.metrics()->handshake_refused(conn, why);
     report_refusal(conn, why);
     conn.abort();
 }
@@ -234,14 +233,14 @@ task<> server::drain()
 {
     handshakes_.stop();
     co_await handshakes_.join();
-    drain_limit limit{plan_.options.drain_time_max, sessions_};
+    drain_limit limit{shared_.options.drain_time_max, sessions_};
     co_await sessions_.join();
 }
 
 /// Serves in a runtime what it is given and what its own listeners accept, until it is told to end.
-task<> serve_here(server_plan& plan, seat& here, std::vector<listener>& listeners)
+task<> serve_here(server_state& shared, seat& here, std::vector<listener>& listeners)
 {
-    server self{plan, here};
+    server self{shared, here};
     task<> draining = self.drain();
     co_await self.accept_until(here.end(), nanoseconds::zero(), listeners);
     {
@@ -258,35 +257,29 @@ task<> serve(std::vector<listener> listeners, std::unique_ptr<const application>
              serve_options options)
 {
     runtime& home = runtime::current();
-    server_plan plan{std::move(app), options, home.group(), listeners};
-    std::vector<std::vector<listener>> listeners_of(plan.seats.size());
-    if (options.spread == spread::reuse_port) {
-        for (std::size_t i = 0; i < listeners_of.size(); ++i) {
-            if (i == home.index())
-                continue;
-            for (const listener& one : listeners)
-                listeners_of[i].push_back(one.clone());
-        }
-    }
-    std::vector<internal::spawned> others;
-    for (std::size_t i = 0; i < plan.seats.size(); ++i) {
+    server_state shared{std::move(app), options, home.group(), listeners};
+    std::vector<std::vector<listener>> listeners_of(shared.seats.size());
+    std::vector<spawned> others;
+    for (std::size_t i = 0; i < shared.seats.size(); ++i) {
         if (i == home.index())
             continue;
-        others.push_back(
-            internal::strand_of(invoke_on(*home.group()[i], [&plan, &of = listeners_of[i], i] {
-                return serve_here(plan, plan.seats[i], of);
-            })));
+        if (options.spread == spread::reuse_port)
+            for (const listener& one : listeners)
+                listeners_of[i].push_back(one.clone());
+        others.push_back(strand_of(invoke_on(*home.group()[i], [&shared, &of = listeners_of[i], i] {
+            return serve_here(shared, shared.seats[i], of);
+        })));
     }
-    server self{plan, plan.seats[home.index()]};
+    server self{shared, shared.seats[home.index()]};
     task<> accepting = self.accept_until(home.drain(), options.drain_delay, listeners);
     task<> draining = self.drain();
     scope elsewhere;
-    for (internal::spawned& one : others)
+    for (spawned& one : others)
         elsewhere.spawn(std::move(one));
     notify_ready();
     auto accepted = as_result(std::move(accepting));
     co_await accepted;
-    for (seat& each : plan.seats)
+    for (seat& each : shared.seats)
         each.tell_to_end();
     co_await draining;
     co_await elsewhere.join();

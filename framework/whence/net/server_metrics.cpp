@@ -64,7 +64,8 @@ constexpr metric own_metrics[] = {
     {.name = "whence_connections_left_total",
      .labels = "listener, reason",
      .meaning = "Connections that ended before their session without having been refused: closed "
-                "or reset by the peer (health checks do that), before_accept, draining."},
+                "or reset by the peer (health checks do that), before_accept, timed_out, draining "
+                "or cancelled (by a shut-down), no_memory, failed (a gate threw)."},
     {.name = "whence_sessions_open",
      .labels = "listener",
      .meaning = "Sessions that are open.",
@@ -77,8 +78,7 @@ constexpr metric own_metrics[] = {
      .labels = "listener, outcome",
      .meaning = "Sessions ended: closed (the handler returned), failed (it threw), cancelled (by "
                 "a shut-down), reset (the peer went), timed_out (by a deadline of the handler), or "
-                "the reason of the layer that refused to "
-                "go on, such as idle or write_stalled."},
+                "the reason of the layer that refused to go on, such as idle or write_stalled."},
     {.name = "whence_session_duration_seconds",
      .labels = "listener",
      .meaning = "Time from the accept to the end of a session.",
@@ -147,7 +147,7 @@ void server_metrics::handshake_over(const connection& conn) noexcept
     handshake_duration_.observe(age_of(conn));
 }
 
-void server_metrics::handshake_ended(const connection& conn, const verdict& why) noexcept
+void server_metrics::handshake_refused(const connection& conn, const verdict& why) noexcept
 {
     handshake_over(conn);
     if (why.quiet())

@@ -10,7 +10,7 @@ namespace whence::inline v0 {
 /// Counts what happens to the connections of one listener in one runtime. A server calls it where
 /// things happen; a connection knows its own (connection::metrics()), so layers may, too.
 ///
-///   accepted -> handshake_ended, refused or left | session_started -> session_ended
+///   accepted -> handshake_refused or handshake_left | session_started -> session_ended
 ///
 /// shape: stays in the runtime's metrics when its server has ended; the next server at the same
 /// address goes on counting in it.
@@ -37,10 +37,10 @@ public:
     /// A trust table decided; `rule`: the entry that did, empty when none names the peer.
     void trust_decided(std::string_view outcome, std::string_view rule) noexcept;
 
-    /// A connection ended before its session: refused, or without anybody's wrong ("closed",
-    /// "reset", "draining": a quiet verdict).
-    void handshake_ended(const connection& conn, const verdict& why) noexcept;
-    /// The same for one that an exception ended.
+    /// A gate refused a connection. A quiet verdict ("closed", "reset", "draining") is nobody's
+    /// wrong, and counted with those that left.
+    void handshake_refused(const connection& conn, const verdict& why) noexcept;
+    /// A connection ended before its session without a verdict: by an exception, or "no_memory".
     void handshake_left(const connection& conn, std::string_view how) noexcept;
     /// A connection passed its gates.
     void session_started(const connection& conn) noexcept;

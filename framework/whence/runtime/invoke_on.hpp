@@ -1,6 +1,7 @@
 #pragma once
 
 #include <whence/coro/deadline.hpp>
+#include <whence/coro/valued.hpp>
 #include <whence/runtime/runtime.hpp>
 
 #include <concepts>
@@ -58,31 +59,21 @@ template <class Work>
 class remote_work final : public remote_call {
 public:
     remote_work(runtime& there, Work& work) noexcept : remote_call(there), work_(work) {}
-    work_result<Work> take() { return std::move(*value_); }
+    work_result<Work> take()
+    {
+        if constexpr (!std::is_void_v<work_result<Work>>)
+            return std::move(*value_);
+    }
 
 private:
     task<> work() override
     {
-        auto working = work_();
-        work_result<Work> value = co_await working;
-        value_.emplace(std::move(value));
+        auto working = valued<work_result<Work>>{work_()};
+        value_.emplace(co_await working);
     }
 
     Work& work_;
-    std::optional<work_result<Work>> value_;
-};
-
-template <class Work>
-    requires std::is_void_v<work_result<Work>>
-class remote_work<Work> final : public remote_call {
-public:
-    remote_work(runtime& there, Work& work) noexcept : remote_call(there), work_(work) {}
-    void take() const noexcept {}
-
-private:
-    task<> work() override { return work_(); }
-
-    Work& work_;
+    std::optional<value_of<work_result<Work>>> value_;
 };
 
 }  // namespace internal

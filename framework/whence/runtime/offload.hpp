@@ -1,6 +1,6 @@
 #pragma once
 
-#include <whence/coro/task.hpp>
+#include <whence/coro/valued.hpp>
 #include <whence/runtime/runtime.hpp>
 
 #include <condition_variable>
@@ -81,28 +81,23 @@ public:
     using value = std::invoke_result_t<Call&>;
 
     explicit offloaded_call(Call& call) noexcept : call_(call) {}
-    value take() { return std::move(*value_); }
+    value take()
+    {
+        if constexpr (!std::is_void_v<value>)
+            return std::move(*value_);
+    }
 
 private:
-    void work() override { value_.emplace(call_()); }
+    void work() override
+    {
+        if constexpr (std::is_void_v<value>)
+            call_();
+        else
+            value_.emplace(call_());
+    }
 
     Call& call_;
-    std::optional<value> value_;
-};
-
-template <class Call>
-    requires std::is_void_v<std::invoke_result_t<Call&>>
-class offloaded_call<Call> final : public offloaded {
-public:
-    using value = void;
-
-    explicit offloaded_call(Call& call) noexcept : call_(call) {}
-    void take() const noexcept {}
-
-private:
-    void work() override { call_(); }
-
-    Call& call_;
+    std::optional<value_of<value>> value_;
 };
 
 }  // namespace internal

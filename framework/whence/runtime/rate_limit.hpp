@@ -32,14 +32,17 @@ public:
         return true;
     }
 
+    /// Counts what was held back since the start.
+    u64 held_back() const noexcept { return held_back_; }
     /// Gives the number held back since the last call.
-    u64 take_held_back() noexcept { return std::exchange(held_back_, 0); }
+    u64 take_held_back() noexcept { return held_back_ - std::exchange(taken_, held_back_); }
 
 private:
     u32 per_second_;
     u32 burst_;
     u32 left_;
     u64 held_back_ = 0;
+    u64 taken_ = 0;  // of those
     time_point since_{};
 };
 

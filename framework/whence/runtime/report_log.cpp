@@ -21,26 +21,16 @@ report_log::~report_log()
     expects(!armed(), "the runtime's end tells what was held back");
 }
 
-template <class Make>
-void report_log::write(Make text) noexcept
-{
-    try {
-        to_->line(text());
-    } catch (const std::bad_alloc&) {
-        // A line less.
-    }
-}
-
-void report_log::line(const json_object& event) noexcept
+/// Tells whether an event may be logged now; if so, what was held back is told first.
+bool report_log::pass() noexcept
 {
     if (!limit_.pass(now())) {
-        ++held_back_;
         if (!armed())
             internal::ctx.running->timers().arm(*this, now() + count_delay);
-        return;
+        return false;
     }
     tell_held_back();
-    write([&event] { return event.text(); });
+    return true;
 }
 
 void report_log::tell_held_back() noexcept
@@ -48,7 +38,7 @@ void report_log::tell_held_back() noexcept
     if (armed())
         internal::ctx.running->timers().disarm(*this);
     if (const u64 held_back = limit_.take_held_back())
-        write([=] { return json_line("log_rate_limited").add("count", held_back).text(); });
+        write("log_rate_limited", [=](json_object& line) { line.add("count", held_back); });
 }
 
 void report_log::on_due(timer& self) noexcept

@@ -18,23 +18,38 @@ public:
     /// Goes on with another sink.
     void write_to(log_sink& to) noexcept { to_ = &to; }
 
-    /// Takes one event.
-    void line(const json_object& event) noexcept;
+    /// Logs an event with what `fill(line)` adds to it. A held-back one is counted before anything
+    /// is built.
+    template <class Fill>
+    void event(std::string_view name, const Fill& fill) noexcept
+    {
+        if (pass())
+            write(name, fill);
+    }
 
     /// Writes the count of what was held back, if anything was.
     void tell_held_back() noexcept;
 
     /// Counts what was held back since the start.
-    u64 held_back() const noexcept { return held_back_; }
+    u64 held_back() const noexcept { return limit_.held_back(); }
 
 private:
-    template <class Make>
-    void write(Make text) noexcept;
+    template <class Fill>
+    void write(std::string_view name, const Fill& fill) noexcept
+    {
+        try {
+            json_object line = json_line(name);
+            fill(line);
+            to_->line(line.text());
+        } catch (const std::bad_alloc&) {
+            // A line less.
+        }
+    }
+    bool pass() noexcept;
     static void on_due(timer& self) noexcept;
 
     log_sink* to_;
     rate_limit limit_;
-    u64 held_back_ = 0;
 };
 
 }  // namespace whence::inline v0

@@ -58,25 +58,21 @@ private:
 
 std::atomic<unsigned> reloads{0};  // reload_notices that live
 
-void report(std::string_view what, std::string_view error) noexcept
+/// Logs what `error()` gives as text.
+template <class Error>
+void report(std::string_view what, Error error) noexcept
 {
     if (!internal::ctx.running)
         return;
-    try {
-        runtime::current().reports().line(
-            json_line("service_manager_failed").add("message", what).add("error", error));
-    } catch (const std::bad_alloc&) {
-    }
+    runtime::current().reports().event("service_manager_failed", [&](json_object& line) {
+        line.add("message", what).add("error", error());
+    });
 }
 
 void report_unless_sent(std::string_view message, const std::error_code& error) noexcept
 {
-    if (!error)
-        return;
-    try {
-        report(message, error.message());
-    } catch (const std::bad_alloc&) {
-    }
+    if (error)
+        report(message, [&error] { return error.message(); });
 }
 
 void notify(std::string_view message) noexcept
@@ -114,7 +110,7 @@ nanoseconds watchdog_interval()
     if (time && *time == 0)
         time = std::string{"must be at least 1"};
     if (!time) {
-        report("WATCHDOG_USEC=" + quoted(interval), time.error());
+        report("WATCHDOG_USEC=" + quoted(interval), [&time] { return time.error(); });
         return nanoseconds::zero();
     }
     return std::chrono::microseconds{static_cast<i64>(*time)};
