@@ -63,24 +63,27 @@ task<> talk(sim::world& world, u64 stream, bool calm)
     if (!connected)
         co_return;
     connection conn = std::move(*connected);
-    scope sending;
-    sending.spawn(send_all(world, conn, stream, size));
     u64 received = 0;
     bool clean = false;
-    while (!gives_up || received < size / 2) {
-        auto receiving = as_result(conn.receive());
-        const result<chunk> part = co_await receiving;
-        clean = part.has_value() && !*part;
-        if (!part || !*part)
-            break;
-        for (const std::byte each : part->bytes())
-            require(each == byte_at(stream, received++),
-                    "byte " + std::to_string(received - 1) + " is a wrong one");
-        if (chance.chance(0.05))
-            co_await sleep_for(chance.between(0ns, 10ms));
-    }
-    sending.stop();
-    co_await sending.join();
+    auto talking = in_scope([&](scope& sending) -> task<> {
+        sending.spawn(send_all(world, conn, stream, size));
+        while (!gives_up || received < size / 2) {
+            auto receiving = as_result(conn.receive());
+            const result<chunk> part = co_await receiving;
+            clean = part.has_value() && !*part;
+            if (!part || !*part)
+                break;
+            for (const std::byte each : part->bytes()) {
+                if (each != byte_at(stream, received++))
+                    throw std::runtime_error("byte " + std::to_string(received - 1) +
+                                             " is a wrong one");
+            }
+            if (chance.chance(0.05))
+                co_await sleep_for(chance.between(0ns, 10ms));
+        }
+        sending.stop();
+    });
+    co_await talking;
     require(received <= size, "more came back than was sent");
     if (calm || clean)
         require(received == size, "only " + std::to_string(received) + " of " +
@@ -91,11 +94,13 @@ task<> talk(sim::world& world, u64 stream, bool calm)
 
 task<> talks(sim::world& world, u64 first, bool calm)
 {
-    scope all;
-    const u64 count = world.chance().between(1, 5);
-    for (u64 i = 0; i < count; ++i)
-        all.spawn(talk(world, first + i, calm));
-    co_await all.join();
+    auto talking = in_scope([&](scope& all) -> task<> {
+        const u64 count = world.chance().between(1, 5);
+        for (u64 i = 0; i < count; ++i)
+            all.spawn(talk(world, first + i, calm));
+        co_return;
+    });
+    co_await talking;
 }
 
 }  // namespace

@@ -95,14 +95,15 @@ task<> come_once(sim::world& world, u32 client)
 task<> crowd(sim::world& world)
 {
     sim::random& chance = world.chance();
-    scope all;
-    const u64 count = chance.between(5, 40);
-    for (u64 i = 0; i < count; ++i) {
-        all.spawn(come_once(world, static_cast<u32>(chance.between(1, 6))));
-        if (chance.chance(0.3))
-            co_await sleep_for(chance.between(0ns, 50ms));
-    }
-    co_await all.join();
+    auto coming = in_scope([&](scope& all) -> task<> {
+        const u64 count = chance.between(5, 40);
+        for (u64 i = 0; i < count; ++i) {
+            all.spawn(come_once(world, static_cast<u32>(chance.between(1, 6))));
+            if (chance.chance(0.3))
+                co_await sleep_for(chance.between(0ns, 50ms));
+        }
+    });
+    co_await coming;
 }
 
 /// Finds every place free again once all have gone.

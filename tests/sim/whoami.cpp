@@ -139,20 +139,21 @@ task<> visit_once(sim::world& world, visit wanted, bool calm)
     if (!connected)
         co_return;
     connection conn = std::move(*connected);
-    scope saying;
-    saying.spawn(say(world, conn, wanted));
     std::string answer;
     bool clean = false;
-    for (;;) {
-        auto receiving = as_result(conn.receive());
-        const result<chunk> part = co_await receiving;
-        clean = part.has_value() && !*part;
-        if (!part || !*part)
-            break;
-        answer += part->text();
-    }
-    saying.stop();
-    co_await saying.join();
+    auto talking = in_scope([&](scope& saying) -> task<> {
+        saying.spawn(say(world, conn, wanted));
+        for (;;) {
+            auto receiving = as_result(conn.receive());
+            const result<chunk> part = co_await receiving;
+            clean = part.has_value() && !*part;
+            if (!part || !*part)
+                break;
+            answer += part->text();
+        }
+        saying.stop();
+    });
+    co_await talking;
     const std::string whole =
         wanted.how == origin::local
             ? introduction(origin::local, conn.local(), conn.peer(), conn.local()) + wanted.payload
@@ -169,14 +170,15 @@ task<> visit_once(sim::world& world, visit wanted, bool calm)
 task<> visits(sim::world& world, bool trusted, bool calm)
 {
     sim::random& chance = world.chance();
-    scope all;
-    const u64 count = chance.between(1, 8);
-    for (u64 i = 0; i < count; ++i) {
-        all.spawn(visit_once(world, any_visit(chance, trusted), calm));
-        if (chance.chance(0.5))
-            co_await sleep_for(chance.between(0ns, 20ms));
-    }
-    co_await all.join();
+    auto visiting = in_scope([&](scope& all) -> task<> {
+        const u64 count = chance.between(1, 8);
+        for (u64 i = 0; i < count; ++i) {
+            all.spawn(visit_once(world, any_visit(chance, trusted), calm));
+            if (chance.chance(0.5))
+                co_await sleep_for(chance.between(0ns, 20ms));
+        }
+    });
+    co_await visiting;
 }
 
 }  // namespace

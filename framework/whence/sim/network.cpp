@@ -363,13 +363,13 @@ void network::on_end(socket& from, u64)
     drop_if_over(from);
 }
 
-/// Lets the other end know that this one is no more.
+/// Lets the other end know that this one is no more: behind what it was sent before.
 void network::reset_other(socket& one)
 {
     const socket* const other = find(one.other);
     if (!other || one.is == socket::phase::over || is_cut(one))
         return;
-    later_at(now_ + latency(one), &network::on_reset, one.other, ECONNRESET);
+    later_at(arrival(one), &network::on_reset, one.other, ECONNRESET);
 }
 
 void network::on_reset(socket& to, u64 error)
