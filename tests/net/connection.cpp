@@ -95,37 +95,6 @@ TEST_CASE("an abort reaches the peer as a reset", "[net]")
     });
 }
 
-TEST_CASE("errors name the call", "[net]")
-{
-    run_here([]() -> task<> {
-        auto pair = co_await connect_pair();
-        pair.server.abort();
-        std::string what;
-        try {
-            co_await pair.client.receive();
-        } catch (const std::system_error& error) {
-            what = error.what();
-        }
-        CHECK(what == "receive: Connection reset by peer");
-    });
-}
-
-TEST_CASE("a write into a closed connection is an error, not a signal", "[net]")
-{
-    run_here([]() -> task<> {
-        auto pair = co_await connect_pair();
-        pair.server.abort();
-        std::error_code error;
-        for (int i = 0; i < 100 && !error; ++i) {
-            auto writing = as_result(pair.client.write("x"));
-            error = co_await writing;
-            co_await yield{};
-        }
-        const bool gone = error == std::errc::broken_pipe || error == std::errc::connection_reset;
-        CHECK(gone);
-    });
-}
-
 TEST_CASE("peek shows bytes, consume drops them, receive gives the rest", "[net]")
 {
     run_here([]() -> task<> {

@@ -25,7 +25,7 @@ task<> serve_echo()
     std::vector<listener> listeners;
     listeners.push_back(listener::bind(server_at));
     co_await serve(std::move(listeners),
-                   make_application(pipeline(time_limits{{.idle_time_max = 60s}}, echo)));
+                   make_application(pipeline(time_limits{{.idle_time_max = idle_time_max}}, echo)));
 }
 
 /// Is the byte that stands at a place of a stream: whoever moves, drops or repeats one is found.
@@ -70,7 +70,7 @@ task<> talk(sim::world& world, u64 stream, bool calm)
         while (!gives_up || received < size / 2) {
             auto receiving = as_result(conn.receive());
             const result<chunk> part = co_await receiving;
-            clean = part.has_value() && !*part;
+            clean = part.has_value() && !*part && now() - conn.made_at() < idle_time_max;
             if (!part || !*part)
                 break;
             for (const std::byte each : part->bytes()) {

@@ -54,10 +54,9 @@ task<> serve_counting(guest_book& book)
     const client_limits each{{.connections_per_client_max = each_max}};
     const limits all{{.connections_max = all_max}};
     co_await serve(std::move(listeners),
-                   make_application(pipeline(proxy_protocol::accept{{.trust = {"10.0.1.0/24"}}},
-                                             each, all, access_log{},
-                                             time_limits{{.idle_time_max = 60s}},
-                                             counting{book})));
+                   make_application(pipeline(
+                       proxy_protocol::accept{{.trust = {"10.0.1.0/24"}}}, each, all, access_log{},
+                       time_limits{{.idle_time_max = idle_time_max}}, counting{book})));
 }
 
 /// Comes for a client, and stays a while. True: was let in.
@@ -69,8 +68,8 @@ task<bool> come(sim::world& world, u32 client)
     if (!connected)
         co_return false;
     connection conn = std::move(*connected);
-    const std::string hello = "PROXY TCP4 203.0.113." + std::to_string(client) +
-                              " 198.51.100.1 4242 443\r\nx";
+    const std::string hello =
+        "PROXY TCP4 203.0.113." + std::to_string(client) + " 198.51.100.1 4242 443\r\nx";
     auto writing = as_result(conn.write(hello));
     const std::error_code failed = co_await writing;
     if (failed)

@@ -16,6 +16,9 @@ struct weather {
 
 weather weather_of(whence::u64 seed);
 
+/// Is the silence after which the servers end a session, with FIN: longer than any but a cut path.
+inline constexpr whence::nanoseconds idle_time_max = std::chrono::seconds{60};
+
 /// Plays one kind of server and its clients in a world; throws what is wrong.
 struct scenario {
     const char* name;

@@ -1,5 +1,5 @@
-// Plays scenarios under many seeds and prints those that find something, with the command that plays
-// them again. Ends in "N passed, N failed"; one case is one scenario under one seed.
+// Plays scenarios under many seeds and prints those that find something, with the command that
+// plays them again. Ends in "N passed, N failed"; one case is one scenario under one seed.
 #include "scenarios.hpp"
 
 #include <CLI/CLI.hpp>

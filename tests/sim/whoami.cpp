@@ -26,8 +26,7 @@ std::string introduction(origin how, const endpoint& client, const endpoint& ser
 
 task<> introduce(connection& conn)
 {
-    const std::string line =
-        introduction(conn.origin(), conn.client(), conn.server(), conn.peer());
+    const std::string line = introduction(conn.origin(), conn.client(), conn.server(), conn.peer());
     co_await conn.write(line);
 }
 
@@ -44,10 +43,10 @@ task<> serve_whoami()
     listeners.push_back(listener::bind(server_at));
     proxy_protocol::accept_options header{.trust = {"10.0.1.0/24"}};
     header.header.time_max = header_time_max;
-    co_await serve(std::move(listeners),
-                   make_application(pipeline(proxy_protocol::accept{std::move(header)},
-                                             access_log{}, time_limits{{.idle_time_max = 60s}},
-                                             whoami)));
+    co_await serve(
+        std::move(listeners),
+        make_application(pipeline(proxy_protocol::accept{std::move(header)}, access_log{},
+                                  time_limits{{.idle_time_max = idle_time_max}}, whoami)));
 }
 
 /// Is what one client does, and what it must be told.
@@ -67,8 +66,8 @@ endpoint any_endpoint(sim::random& chance, bool v6)
     for (std::byte& each : bytes)
         each = static_cast<std::byte>(chance.between(1, 254));
     const auto port = static_cast<u16>(chance.between(1, 65535));
-    const ip_address address = v6 ? ip_address::v6(bytes)
-                                  : ip_address::v4(std::span{bytes}.first<4>());
+    const ip_address address =
+        v6 ? ip_address::v6(bytes) : ip_address::v4(std::span{bytes}.first<4>());
     return endpoint{address, port};
 }
 
@@ -146,7 +145,7 @@ task<> visit_once(sim::world& world, visit wanted, bool calm)
         for (;;) {
             auto receiving = as_result(conn.receive());
             const result<chunk> part = co_await receiving;
-            clean = part.has_value() && !*part;
+            clean = part.has_value() && !*part && now() - conn.made_at() < idle_time_max;
             if (!part || !*part)
                 break;
             answer += part->text();

@@ -46,11 +46,11 @@ connection::connection(transport& via, int fd, endpoint peer, endpoint local) no
 
 connection::connection(connection&& other) noexcept
     : via_(other.via_), fd_(std::exchange(other.fd_, -1)), write_cut_(other.write_cut_),
-      origin_(other.origin_), ended_by_(other.ended_by_), queue_(std::move(other.queue_)),
-      peer_(std::move(other.peer_)), local_(std::move(other.local_)), made_at_(other.made_at_),
-      metrics_(other.metrics_), bytes_received_(other.bytes_received_),
-      bytes_sent_(other.bytes_sent_), header_(std::move(other.header_)),
-      guests_(std::move(other.guests_))
+      broken_(other.broken_), origin_(other.origin_), ended_by_(other.ended_by_),
+      queue_(std::move(other.queue_)), peer_(std::move(other.peer_)),
+      local_(std::move(other.local_)), made_at_(other.made_at_), metrics_(other.metrics_),
+      bytes_received_(other.bytes_received_), bytes_sent_(other.bytes_sent_),
+      header_(std::move(other.header_)), guests_(std::move(other.guests_))
 {
     expects(!other.reading_ && !other.writing_, "a connection is not moved while it is in use");
 }
@@ -163,8 +163,8 @@ result<std::size_t> connection::fill_awaiter::outcome() noexcept
 {
     on_.reading_ = false;
     const strand& self = *internal::ctx.current;
-    if (self.result < 0)
-        return error_of(-self.result);
+    if (const int error = self.result > 0 ? 0 : on_.end_of_stream(self.result))
+        return error_of(error);
     const auto size = static_cast<u32>(self.result);
     on_.bytes_received_ += size;
     if (size != 0 && room_.empty())
@@ -193,8 +193,8 @@ result<std::size_t> connection::read_awaiter::outcome() noexcept
     if (on_.reading_) {
         on_.reading_ = false;
         const int received = internal::ctx.current->result;
-        if (received < 0)
-            return error_of(-received);
+        if (const int error = received > 0 ? 0 : on_.end_of_stream(received))
+            return error_of(error);
         on_.bytes_received_ += static_cast<u32>(received);
         return static_cast<std::size_t>(received);
     }

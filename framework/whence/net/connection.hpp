@@ -181,11 +181,18 @@ public:
 private:
     class io_awaiter;
     void leave() noexcept;
+    /// Gives the error with which a receive ended: `result` is 0 or minus errno. The kernel tells a
+    /// connection's error once; when a write was told, what a receive finds is no clean end.
+    int end_of_stream(int result) const noexcept
+    {
+        return result == 0 && broken_ ? ECONNRESET : -result;
+    }
 
     transport* via_;
     int fd_;
     bool reading_ = false;
     bool write_cut_ : 1 = false;
+    bool broken_ : 1 = false;  // a write was told so
     whence::origin origin_ : 2 = whence::origin::direct;
     end_cause ended_by_ : 2 = end_cause::none;
     const operation* writing_ = nullptr;  // the write that waits

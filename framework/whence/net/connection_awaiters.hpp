@@ -79,7 +79,7 @@ private:
         on_.reading_ = false;
         const strand& self = *internal::ctx.current;
         if (self.result <= 0) [[unlikely]]
-            return -self.result;
+            return on_.end_of_stream(self.result);
         on_.bytes_received_ += static_cast<u32>(self.result);
         on_.queue_.put(static_cast<std::byte*>(self.data), static_cast<u32>(self.result));
         return 0;
@@ -153,8 +153,10 @@ private:
             return 0;
         }
         on_.write_cut_ = true;
-        if (sent < 0)
+        if (sent < 0) {
+            on_.broken_ |= sent != -ECANCELED && sent != -EPIPE;
             return -sent;
+        }
         on_.bytes_sent_ += static_cast<u32>(sent);
         return ECANCELED;
     }

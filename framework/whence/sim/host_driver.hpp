@@ -23,8 +23,8 @@ public:
     void abort(int fd) noexcept override;
     void shutdown_write(int fd) noexcept override;
 
-    /// Zero: does what was submitted, and delivers. Otherwise lets the world go on, too, whose other
-    /// hosts stand still meanwhile.
+    /// Zero: does what was submitted, and delivers. Otherwise lets the world go on, too, whose
+    /// other hosts stand still meanwhile.
     void wait(nanoseconds at_most) noexcept override;
     void wake() noexcept override;
     time_point now() noexcept override { return net_.now(); }

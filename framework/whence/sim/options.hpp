@@ -13,12 +13,12 @@ struct network_options {
     nanoseconds latency_max = 500us;
     u32 segment_size_max = 16 * 1024;  // bytes
     double cut_chance = 0.25;          // a segment ends anywhere, not where it is full
-    double stall_chance = 0;           // a segment comes up to stall_max late, and what is behind it
+    double stall_chance = 0;  // a segment comes up to stall_max late, and what is behind it
     nanoseconds stall_max = 200ms;
-    double reset_chance = 0;     // a connection is reset at one of its first reset_within bytes
-    u32 reset_within = 4096;     // bytes of one direction
-    double refuse_chance = 0;    // a connect is refused
-    double lose_chance = 0;      // what asks for a connection is lost; tried again after 1, 2, 4... s
+    double reset_chance = 0;   // a connection is reset at one of its first reset_within bytes
+    u32 reset_within = 4096;   // bytes of one direction
+    double refuse_chance = 0;  // a connect is refused
+    double lose_chance = 0;    // what asks for a connection is lost; tried again after 1, 2, 4... s
     u32 send_buffer = 64 * 1024;  // bytes that wait in a sender's system
     u32 receive_buffer = 64 * 1024;
 };

@@ -58,8 +58,7 @@ public:
     {
         if (probability <= 0)
             return false;
-        return probability >= 1 ||
-               static_cast<double>((*this)() >> 11) * 0x1.0p-53 < probability;
+        return probability >= 1 || static_cast<double>((*this)() >> 11) * 0x1.0p-53 < probability;
     }
 
 private:

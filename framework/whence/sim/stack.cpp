@@ -27,9 +27,9 @@ std::vector<ip_address> addresses_of(const host_options& options)
 }  // namespace
 
 sim_buffers::sim_buffers(const driver_options& options)
-    : sim_buffers(std::make_unique<std::byte[]>(std::size_t{options.buffers_count} *
-                                                options.buffer_size),
-                  options)
+    : sim_buffers(
+          std::make_unique<std::byte[]>(std::size_t{options.buffers_count} * options.buffer_size),
+          options)
 {}
 
 sim_buffers::sim_buffers(std::unique_ptr<std::byte[]> memory, const driver_options& options)

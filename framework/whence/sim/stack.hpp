@@ -26,7 +26,7 @@ struct socket {
 
     socket_id id = 0;
     stack* at = nullptr;
-    int fd = -1;  // -1: closed, or not accepted yet
+    int fd = -1;          // -1: closed, or not accepted yet
     bool closed = false;  // by its program: what that had sent may still be on its way
     int family = 0;
     phase is = phase::open;
@@ -48,10 +48,10 @@ struct socket {
     bool end_asked = false;  // FIN behind what is outgoing
     bool end_sent = false;
     bool end_arrived = false;
-    bool giving_up = false;    // the path is cut, and somebody looks at the clock
-    time_point arrives_last;   // when what was sent last is there: order is kept
-    u64 acknowledged = 0;      // bytes
-    u64 reset_at = ~u64{0};    // of our direction: the byte that resets the connection
+    bool giving_up = false;   // the path is cut, and somebody looks at the clock
+    time_point arrives_last;  // when what was sent last is there: order is kept
+    u64 acknowledged = 0;     // bytes
+    u64 reset_at = ~u64{0};   // of our direction: the byte that resets the connection
 
     operation* receiving = nullptr;
     operation* sending = nullptr;
@@ -90,7 +90,8 @@ struct completion {
 
 /// Holds the sockets, descriptors and completions of one host.
 struct stack {
-    static constexpr int descriptors_begin = 1 << 24;  // no kernel has these: a mistake shows at once
+    static constexpr int descriptors_begin = 1
+                                             << 24;  // no kernel has these: a mistake shows at once
 
     stack(network& on, const host_options& with);
 

@@ -242,10 +242,10 @@ void world::check() const
 
 void world::fail(const std::string& why) const
 {
-    throw failure("seed " + std::to_string(options_.seed) + ", after " +
-                  std::to_string(std::chrono::duration_cast<std::chrono::microseconds>(elapsed())
-                                     .count()) +
-                  " us: " + why);
+    throw failure(
+        "seed " + std::to_string(options_.seed) + ", after " +
+        std::to_string(std::chrono::duration_cast<std::chrono::microseconds>(elapsed()).count()) +
+        " us: " + why);
 }
 
 void world::at(nanoseconds since_start, std::function<void()> act)

@@ -25,9 +25,9 @@ public:
 
 struct world_options {
     u64 seed = 1;
-    network_options network;          // between any two hosts, unless world::connect() says more
-    nanoseconds time_max = 24h;       // of the world's clock, until run() gives up
-    u64 turns_max = 50'000'000;       // of all runtimes
+    network_options network;     // between any two hosts, unless world::connect() says more
+    nanoseconds time_max = 24h;  // of the world's clock, until run() gives up
+    u64 turns_max = 50'000'000;  // of all runtimes
 };
 
 /// Is a computer in a world: addresses, sockets, a program in a runtime of its own.
