@@ -19,6 +19,7 @@ HERE = Path(__file__).resolve().parent
 BENCHMARKS = {
     "header": ["{build}/bench/header"],
     "outbox": ["{build}/bench/outbox"],
+    "simulation": ["{build}/bench/simulation"],
     "primitives": ["{build}/bench/primitives"],
     "allocations": ["{build}/bench/allocations"],
     "memory": ["{build}/bench/memory"],
