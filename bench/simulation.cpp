@@ -2,8 +2,9 @@
 //
 //   bench/simulation [rounds]      default 11
 //
-// 64 bytes from a client to an echo server and back, thread time for each message (two a round trip),
-// both programs and the network included. The baseline is the queue that orders events, alone.
+// 64 bytes from a client to an echo server and back, thread time for each message (two a round
+// trip), both programs and the network included. The baseline is the queue that orders events,
+// alone.
 
 #include "measure.hpp"
 

@@ -310,7 +310,7 @@ TEST_CASE("by hand, each refusal has its error", "[middleware]")
     });
 }
 
-TEST_CASE("a peer on a UNIX socket is trusted by its user, never by a name", "[middleware]")
+TEST_CASE("a peer on a UNIX socket is trusted by its user, never by a name", "[middleware][kernel]")
 {
     for (const bool trusted : {true, false}) {
         run_here([trusted]() -> task<> {

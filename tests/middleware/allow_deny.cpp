@@ -99,7 +99,7 @@ TEST_CASE("a change concerns new connections", "[middleware]")
     });
 }
 
-TEST_CASE("UNIX peers are listed by user", "[middleware]")
+TEST_CASE("UNIX peers are listed by user", "[middleware][kernel]")
 {
     const std::string me = "unix:uid=" + std::to_string(getuid());
     const auto answer_of = [](auto gate) {

@@ -179,7 +179,8 @@ TEST_CASE("a peer that stops reading ends the session with a reset, though it go
     CHECK(end == "timed_out write_stalled");
 }
 
-TEST_CASE("a peer on a UNIX socket that stops reading ends the session as well", "[middleware]")
+TEST_CASE("a peer on a UNIX socket that stops reading ends the session as well",
+          "[middleware][kernel]")
 {
     const std::string path = "/tmp/whence-time-" + std::to_string(getpid());
     const endpoint at = endpoint::unix_path(path);
@@ -200,7 +201,7 @@ TEST_CASE("a peer on a UNIX socket that stops reading ends the session as well",
     unlink(path.c_str());
 }
 
-TEST_CASE("a peer on a UNIX socket that goes on reading is not cut", "[middleware]")
+TEST_CASE("a peer on a UNIX socket that goes on reading is not cut", "[middleware][kernel]")
 {
     const std::string path = "/tmp/whence-slow-" + std::to_string(getpid());
     const endpoint at = endpoint::unix_path(path);

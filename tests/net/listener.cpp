@@ -94,7 +94,7 @@ TEST_CASE("a dual-stack listener sees IPv4 peers as IPv4", "[net]")
     });
 }
 
-TEST_CASE("both ends of a connection send small messages at once", "[net]")
+TEST_CASE("both ends of a connection send small messages at once", "[net][kernel]")
 {
     run_here([]() -> task<> {
         const support::connected_pair pair = co_await support::connect_pair();
@@ -193,7 +193,8 @@ TEST_CASE("a closed listener's port is free at once", "[net]")
     });
 }
 
-TEST_CASE("when descriptors run out accept says so, and goes on once some are free", "[net]")
+TEST_CASE("when descriptors run out accept says so, and goes on once some are free",
+          "[net][kernel]")
 {
     run_here([]() -> task<> {
         listener at = listener::bind("127.0.0.1:0");
@@ -298,7 +299,7 @@ TEST_CASE("a listener that shares its address with nobody has no clone", "[net]"
               ": only TCP ports can be shared: Operation not supported");
 }
 
-TEST_CASE("a listening descriptor that somebody else opened is adopted", "[net]")
+TEST_CASE("a listening descriptor that somebody else opened is adopted", "[net][kernel]")
 {
     run_here([]() -> task<> {
         const std::string name = "unix:@whence-adopt-" + std::to_string(getpid());
@@ -377,7 +378,7 @@ TEST_CASE("what is no listening stream socket is not adopted, and says why", "[n
         close(end);
 }
 
-TEST_CASE("connections that nobody takes stay with the kernel beyond a number", "[net]")
+TEST_CASE("connections that nobody takes stay with the kernel beyond a number", "[net][kernel]")
 {
     run_here([]() -> task<> {
         constexpr std::size_t count = 1'000;
@@ -403,7 +404,7 @@ TEST_CASE("connections that nobody takes stay with the kernel beyond a number", 
     });
 }
 
-TEST_CASE("an accept that meets the end of the accepting starts it anew", "[net]")
+TEST_CASE("an accept that meets the end of the accepting starts it anew", "[net][kernel]")
 {
     run_here([]() -> task<> {
         listener at = listener::bind("127.0.0.1:0");

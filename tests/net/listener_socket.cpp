@@ -54,7 +54,7 @@ std::string refusal_of(const listen_options& options)
 
 }  // namespace
 
-TEST_CASE("accepted connections have the TCP options of their listener", "[listen_options]")
+TEST_CASE("accepted connections have the TCP options of their listener", "[listen_options][kernel]")
 {
     for (const char* address : {"127.0.0.1:0", "[::1]:0"}) {
         check_accepted(address,
@@ -114,7 +114,7 @@ TEST_CASE("options of the listening socket itself are set", "[listen_options]")
     CHECK(option_of(plain.native_handle(), IPPROTO_TCP, TCP_DEFER_ACCEPT) == 0);
 }
 
-TEST_CASE("a deferred accept waits until the client speaks", "[listen_options]")
+TEST_CASE("a deferred accept waits until the client speaks", "[listen_options][kernel]")
 {
     run_here([]() -> task<> {
         listener at = listener::bind("127.0.0.1:0", {.defer_accept = 30s});

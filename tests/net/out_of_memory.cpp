@@ -17,7 +17,7 @@ using support::echo;
 using support::fuse;
 using support::run_here;
 
-TEST_CASE("a connection that there is no memory for costs itself alone", "[net]")
+TEST_CASE("a connection that there is no memory for costs itself alone", "[net][kernel]")
 {
     std::size_t refused = 0;
     for (std::size_t k = 1;; ++k) {

@@ -36,7 +36,7 @@ task<std::size_t> index_of(connection& conn)
 
 }  // namespace
 
-TEST_CASE("long sessions are spread evenly, whichever end", "[net]")
+TEST_CASE("long sessions are spread evenly, whichever end", "[net][kernel]")
 {
     run_in_group(3, []() -> task<> {
         co_await with_server(&tell_runtime, [](endpoint address) -> task<> {
@@ -71,7 +71,8 @@ TEST_CASE("long sessions are spread evenly, whichever end", "[net]")
     });
 }
 
-TEST_CASE("a drain ends the sessions of all runtimes, the slow ones by its deadline", "[net]")
+TEST_CASE("a drain ends the sessions of all runtimes, the slow ones by its deadline",
+          "[net][kernel]")
 {
     const auto begin = std::chrono::steady_clock::now();
     run_in_group(3, []() -> task<> {
@@ -94,7 +95,7 @@ TEST_CASE("a drain ends the sessions of all runtimes, the slow ones by its deadl
     CHECK(std::chrono::steady_clock::now() - begin < 30s);
 }
 
-TEST_CASE("a cancelled server cancels its sessions in all runtimes", "[net]")
+TEST_CASE("a cancelled server cancels its sessions in all runtimes", "[net][kernel]")
 {
     run_in_group(3, []() -> task<> {
         std::vector<listener> listeners;
@@ -116,7 +117,7 @@ TEST_CASE("a cancelled server cancels its sessions in all runtimes", "[net]")
     });
 }
 
-TEST_CASE("the bound on handshakes is for all runtimes together", "[net]")
+TEST_CASE("the bound on handshakes is for all runtimes together", "[net][kernel]")
 {
     class gated final : public application {
     public:
@@ -168,7 +169,7 @@ TEST_CASE("the bound on handshakes is for all runtimes together", "[net]")
     });
 }
 
-TEST_CASE("short connections in a storm are all answered, and nothing is left", "[net]")
+TEST_CASE("short connections in a storm are all answered, and nothing is left", "[net][kernel]")
 {
     run_in_group(2, []() -> task<> {
         co_await with_server(echo, [](endpoint address) -> task<> {
@@ -189,7 +190,8 @@ TEST_CASE("short connections in a storm are all answered, and nothing is left", 
     });
 }
 
-TEST_CASE("with a listening socket in each runtime the kernel deals the connections out", "[net]")
+TEST_CASE("with a listening socket in each runtime the kernel deals the connections out",
+          "[net][kernel]")
 {
     run_in_group(3, []() -> task<> {
         std::vector<listener> listeners;
@@ -214,7 +216,7 @@ TEST_CASE("with a listening socket in each runtime the kernel deals the connecti
 }
 
 TEST_CASE("a server at an address opens a socket for each runtime when they shall have their own",
-          "[net]")
+          "[net][kernel]")
 {
     run_in_group(2, []() -> task<> {
         scope server;

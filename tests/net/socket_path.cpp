@@ -70,7 +70,8 @@ std::string refusal_of(const std::string& path, const listen_options& options = 
 
 }  // namespace
 
-TEST_CASE("a UNIX listener's path has the mode that was asked for, whatever the umask", "[unix]")
+TEST_CASE("a UNIX listener's path has the mode that was asked for, whatever the umask",
+          "[unix][kernel]")
 {
     const temporary_directory folder;
     const mode_t before = umask(0077);
@@ -84,7 +85,8 @@ TEST_CASE("a UNIX listener's path has the mode that was asked for, whatever the 
     umask(before);
 }
 
-TEST_CASE("a UNIX listener's path is given to the owner and group that were named", "[unix]")
+TEST_CASE("a UNIX listener's path is given to the owner and group that were named",
+          "[unix][kernel]")
 {
     const temporary_directory folder;
     const bool root = geteuid() == 0;
@@ -99,7 +101,7 @@ TEST_CASE("a UNIX listener's path is given to the owner and group that were name
     CHECK(status_of(folder / "b").st_gid == group);
 }
 
-TEST_CASE("a path that cannot be given away is told, and does not stay", "[unix]")
+TEST_CASE("a path that cannot be given away is told, and does not stay", "[unix][kernel]")
 {
     const temporary_directory folder;
     REQUIRE(chmod(folder.path().c_str(), 0777) == 0);
@@ -119,7 +121,7 @@ TEST_CASE("a path that cannot be given away is told, and does not stay", "[unix]
     CHECK_FALSE(exists(path + ".lock"));
 }
 
-TEST_CASE("a path that a dead server has left is taken over", "[unix]")
+TEST_CASE("a path that a dead server has left is taken over", "[unix][kernel]")
 {
     run_here([]() -> task<> {
         const temporary_directory folder;
@@ -134,7 +136,7 @@ TEST_CASE("a path that a dead server has left is taken over", "[unix]")
     });
 }
 
-TEST_CASE("a path at which somebody listens is left alone", "[unix]")
+TEST_CASE("a path at which somebody listens is left alone", "[unix][kernel]")
 {
     const temporary_directory folder;
     const std::string path = folder / "a";
@@ -168,7 +170,7 @@ TEST_CASE("a path at which somebody listens is left alone", "[unix]")
     CHECK_FALSE(exists(path + ".lock"));
 }
 
-TEST_CASE("a file that is no socket is left alone", "[unix]")
+TEST_CASE("a file that is no socket is left alone", "[unix][kernel]")
 {
     const temporary_directory folder;
     const std::string path = folder / "a";
@@ -191,14 +193,14 @@ TEST_CASE("a file that is no socket is left alone", "[unix]")
     CHECK_FALSE(exists(path + ".lock"));
 }
 
-TEST_CASE("a path in a folder that is not there is told", "[unix]")
+TEST_CASE("a path in a folder that is not there is told", "[unix][kernel]")
 {
     const temporary_directory folder;
     CHECK(refusal_of(folder / "none/a") ==
           "open the lock of unix:" + (folder / "none/a") + ": No such file or directory");
 }
 
-TEST_CASE("a UNIX path may be as long as the kernel's, and no longer", "[unix]")
+TEST_CASE("a UNIX path may be as long as the kernel's, and no longer", "[unix][kernel]")
 {
     const temporary_directory folder;
     std::string path = folder / "";
@@ -218,7 +220,7 @@ TEST_CASE("a UNIX path may be as long as the kernel's, and no longer", "[unix]")
     }
 }
 
-TEST_CASE("a listener's end removes its path, and no other's", "[unix]")
+TEST_CASE("a listener's end removes its path, and no other's", "[unix][kernel]")
 {
     const temporary_directory folder;
     const std::string path = folder / "a";
@@ -266,7 +268,7 @@ TEST_CASE("a listener's end removes its path, and no other's", "[unix]")
     }
 }
 
-TEST_CASE("who binds a path keeps others away meanwhile", "[unix]")
+TEST_CASE("who binds a path keeps others away meanwhile", "[unix][kernel]")
 {
     const temporary_directory folder;
     const std::string path = folder / "a";
@@ -281,7 +283,7 @@ TEST_CASE("who binds a path keeps others away meanwhile", "[unix]")
     CHECK_FALSE(exists(left));
 }
 
-TEST_CASE("of many that find a stale path one serves, and is reached", "[unix]")
+TEST_CASE("of many that find a stale path one serves, and is reached", "[unix][kernel]")
 {
     constexpr int rounds = 25;
     constexpr int starters = 4;
@@ -321,7 +323,7 @@ TEST_CASE("of many that find a stale path one serves, and is reached", "[unix]")
     }
 }
 
-TEST_CASE("a file that happens to be named like the lock is nobody's to remove", "[net]")
+TEST_CASE("a file that happens to be named like the lock is nobody's to remove", "[net][kernel]")
 {
     const temporary_directory folder;
     const std::string path = folder / "a";
@@ -332,7 +334,7 @@ TEST_CASE("a file that happens to be named like the lock is nobody's to remove",
     CHECK(std::filesystem::file_size(path + ".lock") == 8);
 }
 
-TEST_CASE("a UNIX socket without a name is not listened on", "[net]")
+TEST_CASE("a UNIX socket without a name is not listened on", "[net][kernel]")
 {
     for (const char* nameless : {"unix:", "unix:@"})
         CHECK_THROWS_AS(listener::bind(nameless), std::system_error);

@@ -4,6 +4,7 @@
 
 #include <linux/tcp.h>
 #include <netinet/in.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cstring>
@@ -72,18 +73,18 @@ void host_driver::wait(nanoseconds at_most) noexcept
 {
     net_.pass(turn_time);
     const time_point until = later(now(), at_most);
-    take();
-    while (!deliver() && !woken_.exchange(false)) {
-        const auto next = net_.next_due();
-        if (now() >= until)
+    for (;;) {
+        take();
+        while (net_.next_due() && *net_.next_due() <= now())
+            net_.step();
+        if (deliver() || woken_.exchange(false) || now() >= until)
             return;
-        if (next && *next <= until)
+        if (const auto next = net_.next_due(); next && *next <= until)
             net_.step();
         else if (until != time_point::max())
             net_.pass(until - now());
         else
             wait_for_wake();
-        take();
     }
 }
 
@@ -163,6 +164,10 @@ void host_driver::write_out(operation& op)
         return host_.finish(op, -EBADF);
     const bool cut = op.size > 1 && net_.chance.chance(host_.options.short_write_chance);
     const u64 size = cut ? net_.chance.between(1, op.size - 1) : op.size;
+    if (host_.writes_through) {
+        const ssize_t written = ::write(op.fd, op.data, size);
+        return host_.finish(op, written < 0 ? -errno : static_cast<int>(written));
+    }
     host_.output[op.fd].append(static_cast<const char*>(op.data), size);
     host_.finish(op, static_cast<int>(size));
 }

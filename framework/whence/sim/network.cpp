@@ -2,6 +2,8 @@
 
 #include <whence/base/check.hpp>
 
+#include <netinet/in.h>
+
 #include <algorithm>
 #include <cerrno>
 #include <utility>
@@ -103,17 +105,31 @@ stack* network::host_at(const stack& from, const endpoint& to) const noexcept
     return found == hosts_.end() ? nullptr : *found;
 }
 
+namespace {
+
+/// Tells whether a socket that is bound to `local` is reached at `to`.
+bool is_reached(const socket& bound, const endpoint& to)
+{
+    if (!bound.local.is_ip() || !to.is_ip())
+        return bound.local == to;
+    const ip_address local = bound.local.address();
+    if (bound.local.port() != to.port())
+        return false;
+    if (!local.is_unspecified())
+        return local.canonical() == to.address().canonical();
+    const auto only = bound.options.find({IPPROTO_IPV6, IPV6_V6ONLY});
+    const bool v6_only = only != bound.options.end() && only->second != 0;
+    return to.address().canonical().is_v4() ? local.is_v4() || !v6_only : local.is_v6();
+}
+
+}  // namespace
+
 socket* network::listener_at(const stack& host, const endpoint& to)
 {
     std::vector<socket*> all;
     for (const socket_id id : host.listening) {
         socket* const one = find(id);
-        const bool same = one->local.is_ip() && to.is_ip()
-                              ? one->local.port() == to.port() &&
-                                    (one->local.address().is_unspecified() ||
-                                     one->local.address().canonical() == to.address().canonical())
-                              : one->local == to;
-        if (one->is == socket::phase::listening && same)
+        if (one->is == socket::phase::listening && is_reached(*one, to))
             all.push_back(one);
     }
     if (all.empty())

@@ -113,7 +113,8 @@ struct stack {
     std::vector<completion> completed;
     std::vector<operation*> starved;  // receives that have data and no buffer
     std::vector<socket_id> listening;
-    std::string output[3];  // what was written to 1 and 2
+    std::string output[3];        // what was written to 1 and 2
+    bool writes_through = false;  // to the process's own instead
     u16 next_port = 32768;
     bool dead = false;    // its program was killed: what that still does has no effect
     bool silent = false;  // without power: it answers nobody

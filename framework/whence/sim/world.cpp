@@ -297,6 +297,7 @@ struct small_world {
         : net(options.seed, options.network), system(net, host)
     {
         net.join(system);
+        system.writes_through = true;
     }
 
     internal::network net;

@@ -127,7 +127,7 @@ private:
 };
 
 /// Opens the driver of the only host of a world of its own, for a runtime that runs by itself: time
-/// passes when it waits.
+/// passes when it waits. What it writes to stdout and stderr is the process's.
 std::unique_ptr<driver> open_driver(const world_options& options = {},
                                     const host_options& host = {});
 
