@@ -44,7 +44,7 @@ template <class Misuse>
 std::string abort_message(Misuse misuse)
 {
     return abort_message_of([&misuse] {
-        runtime here;
+        runtime here{support::open_test_driver()};
         here.run(misuse());
     });
 }

@@ -1,5 +1,7 @@
 #pragma once
 
+#include "support/test_driver.hpp"
+
 #include <whence/net/connect.hpp>
 #include <whence/net/listener.hpp>
 #include <whence/runtime/fault_driver.hpp>
@@ -48,7 +50,7 @@ void run_here(Body body, const whence::driver_options& options = {})
 {
     const leak_check leaks;
     {
-        whence::runtime here{whence::open_uring_driver(options)};
+        whence::runtime here{open_test_driver(options)};
         watchdog bounded{here};
         here.run(body());
         leaks.pool_is_whole(here.io().buffers());
@@ -63,7 +65,7 @@ void run_in_group(whence::u32 threads, Body body)
 {
     const leak_check leaks;
     {
-        whence::runtime_group group{{.threads = threads}};
+        whence::runtime_group group{{.threads = threads, .driver = test_driver()}};
         watchdog bounded{*group.runtimes()[0]};
         group.run(body());
         for (whence::runtime* const each : group.runtimes())
@@ -83,7 +85,7 @@ void run_with_every_fault(Body body)
         for (whence::u64 k = 1; met; ++k) {
             const leak_check leaks;
             {
-                auto io = std::make_unique<whence::fault_driver>(whence::open_uring_driver(),
+                auto io = std::make_unique<whence::fault_driver>(open_test_driver(),
                                                                  fault{.at = k, .what = what});
                 const whence::fault_driver& faulty = *io;
                 whence::runtime here{std::move(io)};

@@ -38,6 +38,7 @@ public:
     nanoseconds wall_now() noexcept override { return below_->wall_now(); }
     buffer_pool& buffers() noexcept override { return below_->buffers(); }
     const driver_metrics& metrics() const noexcept override { return below_->metrics(); }
+    const char* name() const noexcept override { return below_->name(); }
 
 private:
     std::unique_ptr<driver> below_;

@@ -1,6 +1,7 @@
 #include <whence/runtime/runtime.hpp>
 
 #include <whence/runtime/offload.hpp>
+#include <whence/runtime/open_driver.hpp>
 
 namespace whence::inline v0 {
 
@@ -52,7 +53,7 @@ void set(void* asked_for) noexcept
 
 }  // namespace
 
-runtime::runtime() : runtime(open_uring_driver()) {}
+runtime::runtime() : runtime(open_driver()) {}
 
 runtime::runtime(std::unique_ptr<driver> io)
     : loop(io->now()), io_(std::move(io)), mail_(*io_, *this), errors_(*io_, mail_, stderr_fd),

@@ -1,0 +1,40 @@
+#include "support/test_driver.hpp"
+
+#include <cstdlib>
+#include <stdexcept>
+
+using namespace whence;
+
+namespace support {
+
+namespace {
+
+std::string test_driver_name()
+{
+    const char* const name = std::getenv("WHENCE_TEST_DRIVER");
+    return name ? name : "auto";
+}
+
+}  // namespace
+
+driver_choice test_driver()
+{
+    const auto choice = parse_driver_choice(test_driver_name());
+    if (!choice)
+        throw std::runtime_error("WHENCE_TEST_DRIVER=" + test_driver_name() + " is no driver");
+    return *choice;
+}
+
+std::unique_ptr<driver> open_test_driver(const driver_options& options)
+{
+    return open_driver(test_driver(), options);
+}
+
+std::vector<std::string> test_driver_arguments()
+{
+    if (test_driver() == driver_choice::automatic)
+        return {};
+    return {"--driver", test_driver_name()};
+}
+
+}  // namespace support
