@@ -18,12 +18,8 @@ std::vector<std::string> command_of(const std::string& example,
     std::vector<std::string> command{example};
     if (std::find(options.begin(), options.end(), "--listen") == options.end())
         command.insert(command.end(), {"--listen", "127.0.0.1:0"});
-    if (std::find(options.begin(), options.end(), "--driver") == options.end()) {
-        const std::vector<std::string> chosen = test_driver_arguments();
-        command.insert(command.end(), chosen.begin(), chosen.end());
-    }
     command.insert(command.end(), options.begin(), options.end());
-    return command;
+    return on_test_driver(std::move(command));
 }
 
 }  // namespace

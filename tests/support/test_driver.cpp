@@ -1,5 +1,6 @@
 #include "support/test_driver.hpp"
 
+#include <algorithm>
 #include <cstdlib>
 #include <stdexcept>
 
@@ -30,11 +31,12 @@ std::unique_ptr<driver> open_test_driver(const driver_options& options)
     return open_driver(test_driver(), options);
 }
 
-std::vector<std::string> test_driver_arguments()
+std::vector<std::string> on_test_driver(std::vector<std::string> command)
 {
-    if (test_driver() == driver_choice::automatic)
-        return {};
-    return {"--driver", test_driver_name()};
+    const bool named = std::find(command.begin(), command.end(), "--driver") != command.end();
+    if (!named && test_driver() != driver_choice::automatic)
+        command.insert(command.end(), {"--driver", test_driver_name()});
+    return command;
 }
 
 }  // namespace support

@@ -12,7 +12,7 @@ whence::driver_choice test_driver();
 
 std::unique_ptr<whence::driver> open_test_driver(const whence::driver_options& options = {});
 
-/// The options that start an example on the same driver; none when it shall choose by itself.
-std::vector<std::string> test_driver_arguments();
+/// The command that starts an example, on the same driver unless it names one.
+std::vector<std::string> on_test_driver(std::vector<std::string> command);
 
 }  // namespace support

@@ -464,7 +464,7 @@ private:
 
     plain_buffers buffers_;
     own_descriptor wake_fd_;
-    own_descriptor others_fd_;   // an epoll(7) of descriptors that are not ours
+    own_descriptor others_fd_;  // an epoll(7) of descriptors that are not ours
     operation wake_;
     operation others_ready_;
     asio_reactor reactor_;

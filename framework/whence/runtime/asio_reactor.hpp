@@ -15,6 +15,7 @@
 #include <algorithm>
 #include <array>
 #include <cstddef>
+#include <deque>
 #include <memory>
 #include <system_error>
 #include <utility>
@@ -42,7 +43,7 @@ public:
 private:
     union block {
         block* next = nullptr;
-        alignas(std::max_align_t) std::array<std::byte, 160> bytes;
+        alignas(std::max_align_t) std::array<std::byte, 112> bytes;
     };
     using slab = std::array<block, 32>;
 
@@ -65,10 +66,8 @@ public:
     {}
     ~asio_reactor()
     {
-        for (const auto& each : watches_) {
-            if (each)
-                release(*each);  // the descriptors belong to others
-        }
+        for (watch& each : storage_)
+            release(each);  // the descriptors belong to others
     }
     asio_reactor(const asio_reactor&) = delete;
     asio_reactor& operator=(const asio_reactor&) = delete;
@@ -97,9 +96,9 @@ public:
     template <class Take>
     void take_all(Take take) noexcept
     {
-        for (const auto& each : watches_) {
-            for (std::size_t way = 0; each && way < each->waiting.size(); ++way) {
-                if (operation* const op = std::exchange(each->waiting[way], nullptr))
+        for (watch& each : storage_) {
+            for (operation*& waiting : each.waiting) {
+                if (operation* const op = std::exchange(waiting, nullptr))
                     take(*op);
             }
         }
@@ -163,10 +162,7 @@ private:
         template <class U>
         explicit wait_allocator(const wait_allocator<U>& other) noexcept : memory(other.memory)
         {}
-        T* allocate(std::size_t count)
-        {
-            return static_cast<T*>(memory->take(count * sizeof(T)));
-        }
+        T* allocate(std::size_t count) { return static_cast<T*>(memory->take(count * sizeof(T))); }
         void deallocate(T* at, std::size_t) noexcept { memory->give(at); }
         bool operator==(const wait_allocator&) const noexcept = default;
 
@@ -198,7 +194,7 @@ private:
         if (index >= watches_.size())
             watches_.resize(index + 1);
         if (!watches_[index])
-            watches_[index] = std::make_unique<watch>(context_);
+            watches_[index] = &storage_.emplace_back(context_);
         watch& found = *watches_[index];
         if (!found.at.is_open())
             found.at.assign(fd);
@@ -230,7 +226,8 @@ private:
     asio::io_context context_;
     void* self_;
     ready_call ready_;
-    std::vector<std::unique_ptr<watch>> watches_;  // by descriptor
+    std::deque<watch> storage_;
+    std::vector<watch*> watches_;  // by descriptor
 };
 
 }  // namespace whence::inline v0

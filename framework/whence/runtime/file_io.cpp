@@ -73,9 +73,8 @@ int write_through_another(const operation& op) noexcept
 int on_socket(const operation& op) noexcept
 {
     return result_of([&] {
-        return op.what == verb::read
-                   ? ::recv(op.fd, op.data, op.size, MSG_DONTWAIT)
-                   : ::send(op.fd, op.data, op.size, MSG_DONTWAIT | MSG_NOSIGNAL);
+        return op.what == verb::read ? ::recv(op.fd, op.data, op.size, MSG_DONTWAIT)
+                                     : ::send(op.fd, op.data, op.size, MSG_DONTWAIT | MSG_NOSIGNAL);
     });
 }
 

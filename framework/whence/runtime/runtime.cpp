@@ -57,7 +57,7 @@ runtime::runtime() : runtime(open_driver()) {}
 
 runtime::runtime(std::unique_ptr<driver> io)
     : loop(io->now()), io_(std::move(io)), mail_(*io_, *this), errors_(*io_, mail_, stderr_fd),
-      output_(*io_, mail_, stdout_fd), reports_(errors_), metrics_(io_->wall_now()),
+      output_(*io_, mail_, stdout_fd), reports_(errors_), metrics_(io_->wall_now(), io_->name()),
       drain_asked_(mail_, &set, &drain_),
       dump_asked_(
           mail_, [](void* self) noexcept { static_cast<runtime*>(self)->log_tasks(); }, this),
