@@ -20,18 +20,20 @@ endfunction()
 
 # ---- liburing ----------------------------------------------------------------------------------------
 # Static by preference: what runs is then what was tested, whatever the target machine has installed.
-if(WHENCE_LIBURING_PROBLEM)
-    whence_dependency_missing("liburing ${WHENCE_LIBURING_VERSION_MIN} or newer" "${WHENCE_LIBURING_PROBLEM}"
-        "liburing's development files")
+if(WHENCE_IO_URING)
+    if(WHENCE_LIBURING_PROBLEM)
+        whence_dependency_missing("liburing ${WHENCE_LIBURING_VERSION_MIN} or newer" "${WHENCE_LIBURING_PROBLEM}"
+            "liburing's development files, or configure with -DWHENCE_IO_URING=OFF")
+    endif()
+    add_library(whence_liburing INTERFACE)
+    # SYSTEM: newer kernel headers define RWF_ constants that glibc's own headers define as well.
+    target_include_directories(whence_liburing SYSTEM INTERFACE ${WHENCE_LIBURING_INCLUDE_DIR})
+    if(EXISTS ${WHENCE_LIBURING_INCLUDE_DIR}/${CMAKE_LIBRARY_ARCHITECTURE}/asm)
+        target_include_directories(whence_liburing SYSTEM INTERFACE
+            ${WHENCE_LIBURING_INCLUDE_DIR}/${CMAKE_LIBRARY_ARCHITECTURE})
+    endif()
+    target_link_libraries(whence_liburing INTERFACE ${WHENCE_LIBURING_LIBRARY})
 endif()
-add_library(whence_liburing INTERFACE)
-# SYSTEM: newer kernel headers define RWF_ constants that glibc's own headers define as well.
-target_include_directories(whence_liburing SYSTEM INTERFACE ${WHENCE_LIBURING_INCLUDE_DIR})
-if(EXISTS ${WHENCE_LIBURING_INCLUDE_DIR}/${CMAKE_LIBRARY_ARCHITECTURE}/asm)
-    target_include_directories(whence_liburing SYSTEM INTERFACE
-        ${WHENCE_LIBURING_INCLUDE_DIR}/${CMAKE_LIBRARY_ARCHITECTURE})
-endif()
-target_link_libraries(whence_liburing INTERFACE ${WHENCE_LIBURING_LIBRARY})
 
 # ---- what can be fetched ------------------------------------------------------------------------------
 # Each is pinned to the commit of the release named beside it.

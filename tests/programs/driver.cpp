@@ -4,6 +4,7 @@
 #include <catch2/catch_test_macros.hpp>
 
 #include <cerrno>
+#include <csignal>
 
 using namespace support;
 using nlohmann::json;
@@ -11,7 +12,7 @@ using nlohmann::json;
 TEST_CASE("where io_uring is forbidden the same server comes up on Asio, and says why", "[driver]")
 {
     struct row {
-        unsigned error;
+        int error;
         const char* reason;
     };
     for (const row& one : {row{EPERM, "a seccomp filter forbids it"},
@@ -29,7 +30,7 @@ TEST_CASE("where io_uring is forbidden the same server comes up on Asio, and say
         const json line = json::parse(*said);
         CHECK(line.at("driver") == "asio");
         CHECK(line.at("reason").get<std::string>().find(one.reason) != std::string::npos);
-        CHECK(metrics{server}.value(R"(whence_driver_info{driver="asio"})") == 1);
+        CHECK(metrics{server}.value("whence_driver_info", {R"(driver="asio")"}) == 1);
         server.program().signal(SIGTERM);
         CHECK(server.program().wait_for_exit() == 0);
         CHECK(server.count_of("driver") == 1);
@@ -38,7 +39,7 @@ TEST_CASE("where io_uring is forbidden the same server comes up on Asio, and say
 
 TEST_CASE("an io_uring that was asked for and cannot be had is an error, status 2", "[driver]")
 {
-    for (const unsigned error : {EPERM, ENOSYS}) {
+    for (const int error : {EPERM, ENOSYS}) {
         process program{{WHENCE_WHOAMI, "--listen", "127.0.0.1:0", "--driver", "io_uring"},
                         {.io_uring_error = error}};
         CHECK(program.wait_for_exit() == 2);
@@ -52,7 +53,7 @@ TEST_CASE("an io_uring that was asked for and cannot be had is an error, status 
 
 TEST_CASE("what is no matter of io_uring is no reason for another driver", "[driver]")
 {
-    for (const unsigned error : {ENOMEM, EMFILE}) {
+    for (const int error : {ENOMEM, EMFILE}) {
         process program{{WHENCE_WHOAMI, "--listen", "127.0.0.1:0", "--driver", "auto"},
                         {.io_uring_error = error}};
         CHECK(program.wait_for_exit() == 1);

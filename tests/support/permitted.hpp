@@ -14,7 +14,8 @@ namespace support {
 ///   a receive is cancelled            bytes, and the stream goes on behind them, or
 ///                                     operation_canceled, and nothing is lost
 ///   a reset, one strand waits         connection_reset
-///   a reset, reader and writer wait   connection_reset for the one whom the kernel tells first; the
+///   a reset, reader and writer wait   connection_reset for the one whom the kernel tells first;
+///   the
 ///                                     reader may then see the end, the writer broken_pipe
 struct permitted {
     /// `moved`: what bytes_sent() grew by.

@@ -31,7 +31,7 @@ struct process_options {
     capture errors = capture::lines;
     std::string input;                // what stdin holds
     std::size_t descriptors_max = 0;  // RLIMIT_NOFILE of the child; 0: as ours
-    unsigned io_uring_error = 0;      // what a seccomp filter answers io_uring_setup; 0: no filter
+    int io_uring_error = 0;           // what a seccomp filter answers io_uring_setup; 0: no filter
     std::vector<int> inherited;       // descriptors that keep their numbers in the child
     std::vector<std::string> environment;  // NAME=value, beside our own
 };

@@ -66,8 +66,10 @@ public:
     {}
     ~asio_reactor()
     {
-        for (watch& each : storage_)
-            release(each);  // the descriptors belong to others
+        for (watch* const each : watches_) {
+            if (each)
+                release(*each);  // the descriptors belong to others
+        }
     }
     asio_reactor(const asio_reactor&) = delete;
     asio_reactor& operator=(const asio_reactor&) = delete;
@@ -121,8 +123,12 @@ public:
     void release(int fd) noexcept
     {
         const auto index = static_cast<std::size_t>(fd);
-        if (index < watches_.size() && watches_[index])
-            release(*watches_[index]);
+        if (index >= watches_.size() || !watches_[index])
+            return;
+        watch& known = *std::exchange(watches_[index], nullptr);
+        release(known);
+        known.next_free = free_;
+        free_ = &known;
     }
 
     /// Waits at most so long until something is ready, and tells.
@@ -143,7 +149,7 @@ private:
 
     using descriptor = asio::posix::basic_stream_descriptor<asio::io_context::executor_type>;
 
-    /// Is a descriptor's entry; stays for the next one that gets its number.
+    /// Is a descriptor's entry, then another's: handlers on their way may still point to it.
     struct watch {
         explicit watch(asio::io_context& context) : at(context) {}
 
@@ -151,7 +157,8 @@ private:
         std::array<operation*, 2> waiting{};
         std::array<bool, 2> armed{};  // Asio waits, although perhaps nobody waits for it any more
         bool worth_reading = true;
-        u32 generation = 0;  // counts the descriptors that have had this number
+        u32 generation = 0;  // counts the descriptors that have had it
+        watch* next_free = nullptr;
     };
 
     template <class T>
@@ -193,18 +200,19 @@ private:
         const auto index = static_cast<std::size_t>(fd);
         if (index >= watches_.size())
             watches_.resize(index + 1);
-        if (!watches_[index])
-            watches_[index] = &storage_.emplace_back(context_);
-        watch& found = *watches_[index];
-        if (!found.at.is_open())
-            found.at.assign(fd);
-        return found;
+        if (watches_[index])
+            return *watches_[index];
+        if (!free_)
+            free_ = &storage_.emplace_back(context_);
+        watch& fresh = *free_;
+        fresh.at.assign(fd);
+        free_ = fresh.next_free;
+        watches_[index] = &fresh;
+        return fresh;
     }
 
-    void release(watch& which) noexcept
+    static void release(watch& which) noexcept
     {
-        if (!which.at.is_open())
-            return;
         which.at.release();
         ++which.generation;
         which.waiting = {};
@@ -227,6 +235,7 @@ private:
     void* self_;
     ready_call ready_;
     std::deque<watch> storage_;
+    watch* free_ = nullptr;
     std::vector<watch*> watches_;  // by descriptor
 };
 
