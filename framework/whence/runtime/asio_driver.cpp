@@ -1,10 +1,10 @@
 #include <whence/runtime/driver.hpp>
 
 #include <whence/coro/strand.hpp>
-#include <whence/runtime/asio_reactor.hpp>
+#include <whence/runtime/asio_driver_reactor.hpp>
 #include <whence/runtime/buffer_memory.hpp>
 #include <whence/runtime/file_io.hpp>
-#include <whence/runtime/system_clock.hpp>
+#include <whence/runtime/kernel_driver_clock.hpp>
 
 #include <poll.h>
 #include <sys/epoll.h>

@@ -2,7 +2,7 @@
 
 #include <whence/base/check.hpp>
 #include <whence/coro/strand.hpp>
-#include <whence/runtime/system_clock.hpp>
+#include <whence/runtime/kernel_driver_clock.hpp>
 #include <whence/runtime/uring_driver_ring.hpp>
 
 #include <liburing.h>
