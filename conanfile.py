@@ -30,6 +30,8 @@ class whence(ConanFile):
 
     def requirements(self):
         self.requires("liburing/[>=2.5 <3]")
+        # Compiled into the library.
+        self.requires("asio/[>=1.28 <2]", visible=False)
 
     def validate(self):
         if self.settings.os != "Linux":
@@ -45,6 +47,7 @@ class whence(ConanFile):
             "WHENCE_BUILD_BENCH": False,
             "WHENCE_BUNDLE_LIBURING": False,
             "WHENCE_LIBURING_INCLUDE_DIR": liburing.includedirs[0],
+            "WHENCE_ASIO_INCLUDE_DIR": self.dependencies["asio"].cpp_info.aggregated_components().includedirs[0],
             "WHENCE_LIBURING_LIBRARY": str(Path(liburing.libdirs[0]) / "liburing.a"),
         }
         toolchain.generate()

@@ -103,9 +103,9 @@ def print_machine(build_dir, command):
     print(f"command   {' '.join(command)}\n", flush=True)
 
 
-def echo_command(build_dir):
+def echo_command(build_dir, driver="io_uring"):
     """whence's echo; the address is appended."""
-    return [Path(build_dir) / "examples/echo", "--access-log", "off", "--listen"]
+    return [Path(build_dir) / "examples/echo", "--driver", driver, "--access-log", "off", "--listen"]
 
 
 def quartiles(values):

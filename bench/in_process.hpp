@@ -68,7 +68,7 @@ private:
 /// Serves `app` in a new runtime while `work(port)` runs in another thread; returns when both have
 /// ended. `work` ends the server: some session of it calls drain().set().
 template <class App, class Work>
-void serve_and(App app, Work work)
+void serve_and(App app, Work work, whence::driver_choice driver = whence::driver_choice::automatic)
 {
     rlimit files{};
     getrlimit(RLIMIT_NOFILE, &files);
@@ -79,7 +79,7 @@ void serve_and(App app, Work work)
     listeners.push_back(whence::listener::bind("127.0.0.1:0"));
     const whence::u16 port = listeners.front().local().port();
     std::thread other{[&work, port] { work(port); }};
-    whence::runtime here;
+    whence::runtime here{whence::open_driver(driver)};
     here.run(whence::serve(std::move(listeners), whence::make_application(std::move(app))));
     other.join();
 }

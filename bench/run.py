@@ -25,6 +25,7 @@ BENCHMARKS = {
     "memory": ["{build}/bench/memory"],
     "instructions": [sys.executable, HERE / "instructions.py", "{build}"],
     "echo": [sys.executable, HERE / "echo.py", "{build}"],
+    "echo_asio_driver": [sys.executable, HERE / "echo.py", "{build}", "--driver", "asio"],
 }
 
 WORDS = {0: "ok", 1: "MISSED A LIMIT", 3: "too noisy to tell"}  # what exit statuses mean

@@ -20,18 +20,20 @@ endfunction()
 
 # ---- liburing ----------------------------------------------------------------------------------------
 # Static by preference: what runs is then what was tested, whatever the target machine has installed.
-if(WHENCE_LIBURING_PROBLEM)
-    whence_dependency_missing("liburing ${WHENCE_LIBURING_VERSION_MIN} or newer" "${WHENCE_LIBURING_PROBLEM}"
-        "liburing's development files")
+if(WHENCE_IO_URING)
+    if(WHENCE_LIBURING_PROBLEM)
+        whence_dependency_missing("liburing ${WHENCE_LIBURING_VERSION_MIN} or newer" "${WHENCE_LIBURING_PROBLEM}"
+            "liburing's development files, or configure with -DWHENCE_IO_URING=OFF")
+    endif()
+    add_library(whence_liburing INTERFACE)
+    # SYSTEM: newer kernel headers define RWF_ constants that glibc's own headers define as well.
+    target_include_directories(whence_liburing SYSTEM INTERFACE ${WHENCE_LIBURING_INCLUDE_DIR})
+    if(EXISTS ${WHENCE_LIBURING_INCLUDE_DIR}/${CMAKE_LIBRARY_ARCHITECTURE}/asm)
+        target_include_directories(whence_liburing SYSTEM INTERFACE
+            ${WHENCE_LIBURING_INCLUDE_DIR}/${CMAKE_LIBRARY_ARCHITECTURE})
+    endif()
+    target_link_libraries(whence_liburing INTERFACE ${WHENCE_LIBURING_LIBRARY})
 endif()
-add_library(whence_liburing INTERFACE)
-# SYSTEM: newer kernel headers define RWF_ constants that glibc's own headers define as well.
-target_include_directories(whence_liburing SYSTEM INTERFACE ${WHENCE_LIBURING_INCLUDE_DIR})
-if(EXISTS ${WHENCE_LIBURING_INCLUDE_DIR}/${CMAKE_LIBRARY_ARCHITECTURE}/asm)
-    target_include_directories(whence_liburing SYSTEM INTERFACE
-        ${WHENCE_LIBURING_INCLUDE_DIR}/${CMAKE_LIBRARY_ARCHITECTURE})
-endif()
-target_link_libraries(whence_liburing INTERFACE ${WHENCE_LIBURING_LIBRARY})
 
 # ---- what can be fetched ------------------------------------------------------------------------------
 # Each is pinned to the commit of the release named beside it.
@@ -74,25 +76,23 @@ if(WHENCE_BUILD_EXAMPLES OR WHENCE_BUILD_BENCH)
 endif()
 
 # ---- Asio, headers only -------------------------------------------------------------------------------
-# For the comparison in bench/, and for the tests that compile every header alone.
-if(WHENCE_BUILD_BENCH OR WHENCE_BUILD_TESTS)
-    if(WHENCE_FETCH_DEPENDENCIES)
-        FetchContent_MakeAvailable(asio)
-        set(WHENCE_ASIO_INCLUDE_DIR ${asio_SOURCE_DIR}/asio/include)
-    endif()
-    find_path(WHENCE_ASIO_INCLUDE_DIR asio.hpp)
-    whence_read_define(${WHENCE_ASIO_INCLUDE_DIR}/asio/version.hpp ASIO_VERSION asio_version)
-    if(NOT asio_version OR asio_version LESS 102800)
-        if(NOT asio_version)
-            set(asio_version none)
-        endif()
-        whence_dependency_missing("Asio 1.28 or newer (ASIO_VERSION 102800)" "${asio_version}" "standalone Asio")
-    endif()
-    add_library(whence_asio INTERFACE)
-    target_include_directories(whence_asio SYSTEM INTERFACE ${WHENCE_ASIO_INCLUDE_DIR})
-    target_compile_definitions(whence_asio INTERFACE ASIO_STANDALONE ASIO_NO_DEPRECATED)
-    target_link_libraries(whence_asio INTERFACE Threads::Threads)
+# For the second driver, and for the comparison in bench/. Compiled into the library: no user needs it.
+if(WHENCE_FETCH_DEPENDENCIES)
+    FetchContent_MakeAvailable(asio)
+    set(WHENCE_ASIO_INCLUDE_DIR ${asio_SOURCE_DIR}/asio/include)
 endif()
+find_path(WHENCE_ASIO_INCLUDE_DIR asio.hpp)
+whence_read_define(${WHENCE_ASIO_INCLUDE_DIR}/asio/version.hpp ASIO_VERSION asio_version)
+if(NOT asio_version OR asio_version LESS 102800)
+    if(NOT asio_version)
+        set(asio_version none)
+    endif()
+    whence_dependency_missing("Asio 1.28 or newer (ASIO_VERSION 102800)" "${asio_version}" "standalone Asio")
+endif()
+add_library(whence_asio INTERFACE)
+target_include_directories(whence_asio SYSTEM INTERFACE ${WHENCE_ASIO_INCLUDE_DIR})
+target_compile_definitions(whence_asio INTERFACE ASIO_STANDALONE ASIO_NO_DEPRECATED)
+target_link_libraries(whence_asio INTERFACE Threads::Threads)
 
 # ---- optional -----------------------------------------------------------------------------------------
 # llhttp parses HTTP for the examples that speak it; Ubuntu 24.04 does not package it.

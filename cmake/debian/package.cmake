@@ -7,7 +7,7 @@ if(libc MATCHES "^glibc ([0-9.]+)")
     set(libc_package "libc6-dev (>= ${CMAKE_MATCH_1})")
 endif()
 set(CPACK_DEBIAN_PACKAGE_DEPENDS "${libc_package}, libstdc++-12-dev | libstdc++-dev")
-if(NOT WHENCE_BUNDLE_LIBURING)
+if(WHENCE_IO_URING AND NOT WHENCE_BUNDLE_LIBURING)
     string(APPEND CPACK_DEBIAN_PACKAGE_DEPENDS ", liburing-dev (>= ${WHENCE_LIBURING_VERSION_MIN})")
 endif()
 
@@ -23,7 +23,7 @@ Its listeners read the PROXY protocol from the proxies that they trust, so
 that a server knows where a connection really comes from.
 
 This package has the headers and the static library. Programs that use it
-need Linux 6.1 or newer with io_uring allowed.")
+run on io_uring (Linux 6.1 or newer), and on epoll where that is forbidden.")
 set(CPACK_PACKAGING_INSTALL_PREFIX /usr)
 set(CPACK_INSTALL_DEFAULT_DIRECTORY_PERMISSIONS OWNER_READ OWNER_WRITE OWNER_EXECUTE
     GROUP_READ GROUP_EXECUTE WORLD_READ WORLD_EXECUTE)  # whatever the umask of who builds it

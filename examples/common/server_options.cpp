@@ -37,8 +37,16 @@ void check_trust(const std::vector<std::string>& entries)
     }
 }
 
-void add_thread_options(CLI::App& app, server_options& options)
+void add_runtime_options(CLI::App& app, server_options& options)
 {
+    app.add_option_function<std::string>(
+           "--driver",
+           [&options](const std::string& name) {
+               options.runtimes.driver = *parse_driver_choice(name);
+           },
+           "What carries operations out: io_uring, asio, or auto, which is asio only where the "
+           "machine has no io_uring to give (auto)")
+        ->check(CLI::IsMember({"auto", "io_uring", "asio"}));
     app.add_option("--threads", options.runtimes.threads,
                    "Runtimes, one thread each; 0: as many as the process may use CPUs")
         ->check(CLI::Range(0, 1024))
@@ -93,7 +101,7 @@ server_options parse_command_line(int count, char** arguments, const std::string
         ->type_name("TIME");
     add_limit_options(app, options.limits);
     add_time_options(app, options.times);
-    add_thread_options(app, options);
+    add_runtime_options(app, options);
     std::string access_log = "stderr";
     app.add_option("--access-log", access_log, "Where a line per connection goes")
         ->check(CLI::IsMember({"stderr", "stdout", "off"}))

@@ -159,6 +159,7 @@ def ask(program):
         output, errors = server.communicate(timeout=10)
         check(output == "client 203.0.113.7:4242\n" and server.returncode == 0,
               f"status {server.returncode}\n{output}\n{errors}")
+        return errors
     finally:
         watchdog.cancel()
         server.kill()
@@ -260,6 +261,25 @@ def find_package_refuses_a_liburing_that_is_too_old():
     check(status != 0 and "whence needs liburing 2.5 or newer; found: 2.4 in" in " ".join(output.split()), output)
 
 
+@case
+def without_liburing_a_whoami_runs_on_asio_and_says_so():
+    build, tree = BUILD.with_name(BUILD.name + "-consumer-asio"), WORK / "asio-only"
+    run("cmake", "-G", "Ninja", "-S", ROOT, "-B", build, "-DWHENCE_IO_URING=OFF", "-DWHENCE_BUILD_TESTS=OFF",
+        "-DWHENCE_BUILD_BENCH=OFF", "-DWHENCE_BUILD_EXAMPLES=OFF",
+        *(f"-D{name}={cached(name)}" for name in ("CMAKE_CXX_COMPILER", "CMAKE_BUILD_TYPE",
+                                                 "CMAKE_CXX_FLAGS_RELWITHDEBINFO", "WHENCE_WARNINGS_AS_ERRORS")))
+    without_warnings(run("cmake", "--build", build, "-j", "2"))
+    run("cmake", "--install", build, "--prefix", tree)
+    symbols = run("nm", "-C", next(tree.rglob("libwhence.a")))
+    check("io_uring_submit" not in symbols, "the library refers to liburing")
+    libraries = run("pkg-config", "--libs", "whence", PKG_CONFIG_PATH=str(next(tree.rglob("whence.pc")).parent))
+    check("uring" not in libraries, libraries)
+    errors = ask(build_with_cmake("asio-only-found", tree, cached("CMAKE_CXX_COMPILER")))
+    said = [json.loads(line) for line in errors.splitlines()]
+    told = [line for line in said if line["event"] == "driver"]
+    check(len(told) == 1 and told[0]["driver"] == "asio" and "built without io_uring" in told[0]["reason"], errors)
+
+
 # ---- pkg-config ---------------------------------------------------------------------------------------
 
 def build_with_make(compiler):
@@ -353,7 +373,8 @@ def the_conan_recipe_exports_what_a_build_needs():
     run("cmake", "-G", "Ninja", "-S", sources, "-B", sources / "build", "-DWHENCE_BUILD_EXAMPLES=OFF",
         "-DWHENCE_BUILD_TESTS=OFF", "-DWHENCE_BUILD_BENCH=OFF", "-DWHENCE_BUNDLE_LIBURING=OFF",
         "-DCMAKE_CXX_COMPILER=" + cached("CMAKE_CXX_COMPILER"),
-        *(f"-D{name}={cached(name)}" for name in ("WHENCE_LIBURING_INCLUDE_DIR", "WHENCE_LIBURING_LIBRARY")))
+        *(f"-D{name}={cached(name)}" for name in ("WHENCE_LIBURING_INCLUDE_DIR", "WHENCE_LIBURING_LIBRARY",
+                                                 "WHENCE_ASIO_INCLUDE_DIR")))
 
 
 def outcome_of(name, function):

@@ -1,5 +1,6 @@
 #include <whence/middleware/accept_header.hpp>
 
+#include "support/permitted.hpp"
 #include "support/run_server.hpp"
 
 #include <whence/base/text.hpp>
@@ -232,11 +233,12 @@ TEST_CASE("silent and trickling peers are gone at the deadline", "[middleware]")
                         co_await sleep_for(20ms);
                     }
                 }(trickling));
-                for (connection* conn : {&silent, &trickling}) {
-                    auto receiving = as_result(conn->receive());
-                    const result<chunk> end = co_await receiving;
-                    CHECK_FALSE(end.has_value());
-                }
+                auto of_silent = as_result(silent.receive());
+                const result<chunk> silenced = co_await of_silent;
+                CHECK_FALSE(silenced.has_value());
+                auto of_trickling = as_result(trickling.receive());
+                const result<chunk> trickled = co_await of_trickling;
+                CHECK(support::permitted::reader_after_reset_beside_writer(trickled));
                 CHECK(now() - start >= 99ms);
                 CHECK(now() - start < 5s);
                 trickle.stop();

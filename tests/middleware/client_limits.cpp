@@ -179,7 +179,7 @@ TEST_CASE("copies count together in all threads, and a place outlives its gate",
     std::vector<std::thread> all;
     for (int t = 0; t < threads; ++t)
         all.emplace_back([&in, &done, copy = *gate] {
-            runtime here;
+            runtime here{support::open_test_driver()};
             here.run([](const client_limits& gate_here, std::atomic<u32>& passed,
                         std::atomic<int>& finished) -> task<> {
                 std::vector<support::connected_pair> pairs;

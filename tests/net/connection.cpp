@@ -1,6 +1,7 @@
 #include <whence/net/connection.hpp>
 
 #include "support/aborts.hpp"
+#include "support/permitted.hpp"
 #include "support/run_here.hpp"
 
 #include <whence/coro/deadline.hpp>
@@ -44,7 +45,7 @@ template <class Misuse>
 std::string abort_message(Misuse misuse)
 {
     return abort_message_of([&misuse] {
-        runtime here;
+        runtime here{support::open_test_driver()};
         here.run(misuse());
     });
 }
@@ -217,6 +218,8 @@ TEST_CASE("a cancelled write says so, and what was sent arrived in order", "[net
             auto writing = as_result(pair.client.write(sent));
             const std::error_code error = co_await writing;
             CHECK(error == std::errc::operation_canceled);
+            CHECK(support::permitted::after_cancelled_write(error, pair.client.bytes_sent(),
+                                                            sent.size()));
             CHECK(limit.expired());
         }
         // A clean end would pass the part off as the whole.

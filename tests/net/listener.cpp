@@ -218,7 +218,7 @@ TEST_CASE("a listener outlives its runtime, and accepts in the next one", "[net]
 {
     listener at = listener::bind("127.0.0.1:0");
     for (int i = 0; i < 2; ++i) {
-        runtime here;
+        runtime here{support::open_test_driver()};
         const support::watchdog bounded{here};
         here.run([](listener& from) -> task<> {
             const connection client = co_await connect(from.local());

@@ -82,7 +82,7 @@ TEST_CASE("misuse of an outbox is named", "[outbox]")
 {
     const auto message_of = [](auto misuse) {
         return abort_message_of([&misuse] {
-            runtime here;
+            runtime here{support::open_test_driver()};
             here.run(misuse());
         });
     };

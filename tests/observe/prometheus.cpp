@@ -74,8 +74,8 @@ std::string only_of(const std::string& prefix, const std::string& text)
 
 std::string text_of_two(const std::string& first, const std::string& second)
 {
-    runtime_metrics one{0s};
-    runtime_metrics two{0s};
+    runtime_metrics one{0s, "asio"};
+    runtime_metrics two{0s, "asio"};
     one.add(std::make_unique<app_metrics>(first, 1));
     two.add(std::make_unique<app_metrics>(second, 10));
     const runtime_metrics* const both[] = {&one, &two};

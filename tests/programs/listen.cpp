@@ -1,4 +1,5 @@
 #include "programs/whoami_server.hpp"
+#include "support/test_driver.hpp"
 
 #include <whence/net/listener.hpp>
 
@@ -19,10 +20,10 @@ public:
     activated_server(const std::string& listen, const std::string& variables)
         : socket_(whence::listener::bind("127.0.0.1:0")),
           low_(fcntl(socket_.native_handle(), F_DUPFD_CLOEXEC, 4)),
-          program_({"sh", "-c",
-                    "LISTEN_PID=$$ " + variables + " exec \"$0\" \"$@\" 3<&" +
-                        std::to_string(low_.get()),
-                    WHENCE_WHOAMI, "--listen", listen},
+          program_(on_test_driver({"sh", "-c",
+                                   "LISTEN_PID=$$ " + variables + " exec \"$0\" \"$@\" 3<&" +
+                                       std::to_string(low_.get()),
+                                   WHENCE_WHOAMI, "--listen", listen}),
                    options())
     {}
 

@@ -1,4 +1,5 @@
 #include "programs/whoami_server.hpp"
+#include "support/test_driver.hpp"
 
 #include <catch2/catch_test_macros.hpp>
 
@@ -118,9 +119,10 @@ TEST_CASE("a server without stdout or stderr serves", "[logging]")
         CAPTURE(streams.output == capture::closed, streams.errors == capture::closed);
         const temporary_directory folder;
         const std::string address = "unix:" + (folder / "socket");
-        process program{{WHENCE_WHOAMI, "--listen", address, "--trust", "unix:uid=12345678",
-                         "--trust", "unix:uid=" + std::to_string(::getuid())},
-                        {.output = streams.output, .errors = streams.errors}};
+        process program{
+            on_test_driver({WHENCE_WHOAMI, "--listen", address, "--trust", "unix:uid=12345678",
+                            "--trust", "unix:uid=" + std::to_string(::getuid())}),
+            {.output = streams.output, .errors = streams.errors}};
         for (int i = 0; i < 3; ++i) {
             auto bad = connect_when_ready(program, address);
             REQUIRE(bad);

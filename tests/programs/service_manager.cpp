@@ -1,4 +1,5 @@
 #include "programs/whoami_server.hpp"
+#include "support/test_driver.hpp"
 
 #include <catch2/catch_test_macros.hpp>
 
@@ -64,8 +65,8 @@ TEST_CASE("a service manager hears of start, reload and stop, when they are true
     const std::string denied = folder.write("denied", "");
     const std::string address = "unix:" + (folder / "socket");
     const manager systemd;
-    process server{{WHENCE_WHOAMI, "--listen", address, "--threads", "2", "--deny-file", denied,
-                    "--drain-time-max", "60s"},
+    process server{on_test_driver({WHENCE_WHOAMI, "--listen", address, "--threads", "2",
+                                   "--deny-file", denied, "--drain-time-max", "60s"}),
                    {.environment = {systemd.variable()}}};
     CHECK(systemd.next() == "READY=1");
     client session{address};

@@ -1,5 +1,7 @@
 #include "programs/whoami_server.hpp"
 
+#include "support/test_driver.hpp"
+
 #include <algorithm>
 #include <array>
 #include <stdexcept>
@@ -17,7 +19,7 @@ std::vector<std::string> command_of(const std::string& example,
     if (std::find(options.begin(), options.end(), "--listen") == options.end())
         command.insert(command.end(), {"--listen", "127.0.0.1:0"});
     command.insert(command.end(), options.begin(), options.end());
-    return command;
+    return on_test_driver(std::move(command));
 }
 
 }  // namespace

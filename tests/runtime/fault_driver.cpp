@@ -17,7 +17,7 @@ namespace {
 std::string receive_under(fault planned)
 {
     std::string got;
-    auto io = std::make_unique<fault_driver>(open_uring_driver(), planned);
+    auto io = std::make_unique<fault_driver>(support::open_test_driver(), planned);
     runtime here{std::move(io)};
     const support::watchdog bounded{here};
     here.run([](std::string& text) -> task<> {
@@ -49,7 +49,7 @@ TEST_CASE("a fault meets the operation it is planned for, and no other", "[runti
 TEST_CASE("an operation that is held back can be cancelled", "[runtime]")
 {
     for (const fault::kind what : {fault::kind::late, fault::kind::fail}) {
-        auto io = std::make_unique<fault_driver>(open_uring_driver(),
+        auto io = std::make_unique<fault_driver>(support::open_test_driver(),
                                                  fault{.at = the_receive, .what = what});
         runtime here{std::move(io)};
         const support::watchdog bounded{here};

@@ -103,7 +103,7 @@ TEST_CASE("a runtime inside a runtime leaves the outer one as it was", "[runtime
         co_await sleep_for(1ms);
         int inner_runs = 0;
         {
-            runtime inner;
+            runtime inner{support::open_test_driver()};
             inner.run([](int& runs) -> task<> {
                 co_await sleep_for(1ms);
                 ++runs;

@@ -44,7 +44,7 @@ TEST_CASE("a driver that cannot be had in one thread is the group's error", "[ru
     const auto open = [&opened]() -> std::unique_ptr<driver> {
         if (++opened == 3)
             throw driver_unavailable("the third ring");
-        return open_uring_driver();
+        return support::open_test_driver();
     };
     CHECK_THROWS_MATCHES(runtime_group({.threads = 4, .open_driver = open}), driver_unavailable,
                          Catch::Matchers::Message("the third ring"));

@@ -1,39 +1,23 @@
 #include <whence/runtime/uring_unavailable.hpp>
 
+#include "support/forbid_io_uring.hpp"
+
 #include <whence/runtime/driver.hpp>
 
 #include <catch2/catch_test_macros.hpp>
 
-#include <linux/filter.h>
-#include <linux/seccomp.h>
-#include <sys/prctl.h>
 #include <sys/resource.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <array>
 #include <cerrno>
-#include <cstddef>
 #include <string>
 
 using namespace whence;
+using support::forbid_io_uring;
 
 namespace {
-
-/// Lets io_uring_setup fail with `error`, as a container's seccomp profile does.
-bool forbid_io_uring(unsigned error)
-{
-    std::array<sock_filter, 4> program{{
-        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, __NR_io_uring_setup, 0, 1),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | error),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-    }};
-    sock_fprog filter{.len = program.size(), .filter = program.data()};
-    return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
-           prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) == 0;
-}
 
 /// Opens a driver in a child process after `restrict`, and gives what the failure said.
 template <class Restrict>

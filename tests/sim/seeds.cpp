@@ -49,13 +49,13 @@ int main(int count, char** arguments)
     CLI::App app{"Plays servers and clients in simulated worlds."};
     app.add_option("--seed", first, "The first seed")->capture_default_str();
     app.add_option("--seeds", seeds, "How many of them")->capture_default_str();
-    app.add_option("--scenario", wanted, "whoami, echo or limits (all)");
+    app.add_option("--scenario,scenario", wanted, "Part of a scenario's name (all)");
     app.add_flag("--trace", trace, "Print what happens on the network");
     CLI11_PARSE(app, count, arguments);
     u64 passed = 0;
     u64 failed = 0;
     for (const scenario& one : all_scenarios()) {
-        if (!wanted.empty() && wanted != one.name)
+        if (std::string_view{one.name}.find(wanted) == std::string_view::npos)
             continue;
         for (u64 seed = first; seed < first + seeds; ++seed) {
             const std::string wrong = outcome_of(one, seed, trace);
@@ -69,5 +69,5 @@ int main(int count, char** arguments)
     }
     std::printf("%llu passed, %llu failed\n", static_cast<unsigned long long>(passed),
                 static_cast<unsigned long long>(failed));
-    return failed == 0 && passed != 0 ? 0 : 1;
+    return failed == 0 ? 0 : 1;
 }

@@ -1,5 +1,7 @@
 #include "support/process.hpp"
 
+#include "support/forbid_io_uring.hpp"
+
 #include <algorithm>
 #include <array>
 #include <cerrno>
@@ -127,6 +129,8 @@ void process::start(const std::vector<std::string>& command, const process_optio
             const rlimit limit{options.descriptors_max, options.descriptors_max};
             setrlimit(RLIMIT_NOFILE, &limit);
         }
+        if (options.io_uring_error != 0 && !forbid_io_uring(options.io_uring_error))
+            _exit(127);
         ::execve(words[0], words.data(), variables.data());
         _exit(127);
     }

@@ -29,9 +29,10 @@ enum class capture {
 struct process_options {
     capture output = capture::lines;
     capture errors = capture::lines;
-    std::string input;                     // what stdin holds
-    std::size_t descriptors_max = 0;       // RLIMIT_NOFILE of the child; 0: as ours
-    std::vector<int> inherited;            // descriptors that keep their numbers in the child
+    std::string input;                // what stdin holds
+    std::size_t descriptors_max = 0;  // RLIMIT_NOFILE of the child; 0: as ours
+    int io_uring_error = 0;           // what a seccomp filter answers io_uring_setup; 0: no filter
+    std::vector<int> inherited;       // descriptors that keep their numbers in the child
     std::vector<std::string> environment;  // NAME=value, beside our own
 };
 

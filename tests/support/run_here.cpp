@@ -1,5 +1,6 @@
 #include "run_here.hpp"
 
+#include "permitted.hpp"
 #include "run_server.hpp"
 
 #include <whence/coro/yield.hpp>
@@ -93,6 +94,8 @@ task<std::string> ask(endpoint address, std::string text)
     connection conn = co_await connect(address);
     auto writing = as_result(conn.write(text));
     const std::error_code failed = co_await writing;
+    if (permitted::writer_after_reset(failed))
+        co_return "reset";
     if (!failed)
         conn.shutdown();
     std::string answer;

@@ -1,5 +1,7 @@
 #pragma once
 
+#include "support/test_driver.hpp"
+
 #include <whence/net/connect.hpp>
 #include <whence/net/listener.hpp>
 #include <whence/runtime/fault_driver.hpp>
@@ -10,8 +12,6 @@
 #include <thread>
 
 namespace support {
-
-std::unique_ptr<whence::driver> open_test_driver(const whence::driver_options& options = {});
 
 /// Ends the process when a test takes too long, after printing where each of its tasks waits.
 class watchdog {
@@ -65,7 +65,7 @@ void run_in_group(whence::u32 threads, Body body)
 {
     const leak_check leaks;
     {
-        whence::runtime_group group{{.threads = threads, .open_driver = [] { return open_test_driver(); }}};
+        whence::runtime_group group{{.threads = threads, .driver = test_driver()}};
         watchdog bounded{*group.runtimes()[0]};
         group.run(body());
         for (whence::runtime* const each : group.runtimes())

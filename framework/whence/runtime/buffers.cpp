@@ -17,6 +17,8 @@ namespace {
 // across a wait beyond that is copied out, so slow readers cannot hold it.
 constexpr u32 low_water_divisor = 4;
 
+constexpr u32 buffers_max = 32'768;  // io_uring's limit, and everybody's then
+
 constexpr std::size_t heap_quantum = 64;
 
 /// Stands in front of the bytes of a heap block.
@@ -45,6 +47,7 @@ buffer_pool::buffer_pool(std::byte* memory, u32 count, u32 buffer_size) noexcept
 {
     expects(std::has_single_bit(count) && std::has_single_bit(buffer_size),
             "the pool's count and buffer size are powers of two");
+    expects(count <= buffers_max, "a pool has at most 32,768 buffers");
 }
 
 void chunk::give_back(std::byte* data, u32 offset) noexcept

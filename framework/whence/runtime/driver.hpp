@@ -38,24 +38,41 @@ public:
     /// Makes the calls on sockets that answer at once.
     virtual socket_calls& sockets() noexcept { return kernel_sockets(); }
     virtual const driver_metrics& metrics() const noexcept = 0;
+    /// Names it for whoever operates the server: "io_uring", "asio". Static.
+    virtual const char* name() const noexcept { return "custom"; }
 };
 
 /// Sizes what a driver allocates once, at its start.
 struct driver_options {
     u32 entries = 1024;        // submissions a turn; more are handed over in portions
-    u32 buffers_count = 1024;  // power of two: receives that hold data at once
+    u32 buffers_count = 1024;  // power of two, at most 32,768: receives that hold data at once
     u32 buffer_size = 4096;    // bytes, power of two: with the count, 4 MiB for a runtime
 };
 
 /// Tells why a driver cannot run here, in words for whoever operates the machine.
 class driver_unavailable : public std::runtime_error {
 public:
-    using std::runtime_error::runtime_error;
+    /// `error`: what the kernel said, a positive errno value; 0: it was not asked.
+    explicit driver_unavailable(const std::string& what, int error = 0)
+        : std::runtime_error(what), error_(error)
+    {}
+
+    int error() const noexcept { return error_; }
+
+private:
+    int error_;
 };
 
 /// Opens an io_uring for the calling thread.
 /// errors: driver_unavailable, naming the cause: seccomp, sysctl, kernel version or a limit.
 /// source: io_uring_setup(2), io_uring_register(2).
 std::unique_ptr<driver> open_uring_driver(const driver_options& options = {});
+
+/// Opens Asio's reactor (epoll) for the calling thread: for machines that have no io_uring. The
+/// system calls are made inside wait(), and none of them blocks; docs/drivers.md.
+/// limits: switches the sockets that it waits for to non-blocking mode, no other descriptors.
+/// errors: std::system_error (a limit of descriptors or of memory).
+/// source: docs/decisions/0009.
+std::unique_ptr<driver> open_asio_driver(const driver_options& options = {});
 
 }  // namespace whence::inline v0

@@ -39,6 +39,7 @@ public:
     buffer_pool& buffers() noexcept override { return below_->buffers(); }
     socket_calls& sockets() noexcept override { return below_->sockets(); }
     const driver_metrics& metrics() const noexcept override { return below_->metrics(); }
+    const char* name() const noexcept override { return below_->name(); }
 
 private:
     std::unique_ptr<driver> below_;

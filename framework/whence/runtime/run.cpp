@@ -177,12 +177,15 @@ task<> supervise(task<> main, int signals)
         std::rethrow_exception(failure);
 }
 
-int fail(const char* what) noexcept
+constexpr int failed = 1;
+constexpr int no_such_driver = 2;  // as for any other option that cannot be had
+
+int fail(const char* what, int status = failed) noexcept
 {
     // No runtime, or one that has ended: written directly.
     const std::string line = json_line("error").add("error", what).text();
     std::fprintf(stderr, "%s\n", line.c_str());
-    return 1;
+    return status;
 }
 
 }  // namespace
@@ -191,11 +194,14 @@ int run(task<> main, runtime_options options) noexcept
 {
     fill_standard_descriptors();
     raise_descriptor_limit();
+    const bool wants_ring = options.driver == driver_choice::io_uring;
     try {
         const signal_source signals;
         runtime_group all{std::move(options)};
         all.run(supervise(std::move(main), signals.fd()));
         return 0;
+    } catch (const driver_unavailable& error) {
+        return fail(error.what(), wants_ring ? no_such_driver : failed);
     } catch (const std::exception& error) {
         return fail(error.what());
     } catch (...) {

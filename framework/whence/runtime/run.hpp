@@ -9,7 +9,8 @@ namespace whence::inline v0 {
 /// (runtime::drain()), a second one stops everything at once, SIGHUP sets runtime::hangup(), both
 /// in every runtime; SIGUSR1 writes where all tasks wait to stderr; SIGPIPE is ignored. The service
 /// manager hears of the drain and of a reload. Returns the exit status: 0 when `main` ended, 1 when
-/// it threw or no driver can run here, told by one JSON line on stderr.
+/// it threw or no driver can run here, 2 when the driver that was asked for by name cannot; told by
+/// one JSON line on stderr.
 int run(task<> main, runtime_options options = {}) noexcept;
 
 }  // namespace whence::inline v0

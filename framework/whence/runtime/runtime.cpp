@@ -1,6 +1,7 @@
 #include <whence/runtime/runtime.hpp>
 
 #include <whence/runtime/offload.hpp>
+#include <whence/runtime/open_driver.hpp>
 
 namespace whence::inline v0 {
 
@@ -55,11 +56,11 @@ private:
     socket_calls* sockets_before_;
 };
 
-runtime::runtime() : runtime(open_uring_driver()) {}
+runtime::runtime() : runtime(open_driver()) {}
 
 runtime::runtime(std::unique_ptr<driver> io)
     : loop(io->now()), io_(std::move(io)), mail_(*io_, *this), errors_(*io_, mail_, stderr_fd),
-      output_(*io_, mail_, stdout_fd), reports_(errors_), metrics_(io_->wall_now()),
+      output_(*io_, mail_, stdout_fd), reports_(errors_), metrics_(io_->wall_now(), io_->name()),
       drain_asked_(mail_, &set, &drain_),
       dump_asked_(
           mail_, [](void* self) noexcept { static_cast<runtime*>(self)->log_tasks(); }, this),

@@ -22,8 +22,8 @@ class offload_pool;
 /// limits: used by the thread that runs it, except where it says "from any thread".
 class runtime final : public loop {
 public:
-    /// Over an io_uring of its own.
-    /// errors: driver_unavailable.
+    /// Over a driver of its own, chosen by open_driver().
+    /// errors: driver_unavailable, std::system_error.
     runtime();
     explicit runtime(std::unique_ptr<driver> io);
     ~runtime() override;

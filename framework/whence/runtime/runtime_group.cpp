@@ -67,7 +67,11 @@ runtime_group::runtime_group(runtime_options options)
     try {
         if (options_.pin)
             stay_on({&cpus_[0], 1});
-        first_ = std::make_unique<runtime>(options_.open_driver());
+        first_ = std::make_unique<runtime>(open_io());
+        if (options_.driver == driver_choice::automatic)
+            options_.driver = first_->io().name() == std::string_view{"asio"}
+                                  ? driver_choice::asio
+                                  : driver_choice::io_uring;
         first_->offloading_->set_up(options_.offload_threads, leave_cpu());
         join(*first_, 0);
         while (threads_.size() + 1 < runtimes_.size())
@@ -84,6 +88,12 @@ runtime_group::runtime_group(runtime_options options)
 runtime_group::~runtime_group()
 {
     dismiss();
+}
+
+std::unique_ptr<driver> runtime_group::open_io() const
+{
+    return options_.open_driver ? options_.open_driver()
+                                : open_driver(options_.driver, options_.io);
 }
 
 /// Waits for the other threads; they end at once when nothing has been run.
@@ -159,7 +169,7 @@ void runtime_group::work(std::size_t index) noexcept
         pthread_setname_np(pthread_self(), name.c_str());
         if (options_.pin)
             stay_on({&cpus_[index], 1});
-        return std::make_unique<runtime>(options_.open_driver());
+        return std::make_unique<runtime>(open_io());
     };
     std::unique_ptr<runtime> here;
     std::optional<task<>> main;

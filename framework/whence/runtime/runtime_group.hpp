@@ -1,5 +1,6 @@
 #pragma once
 
+#include <whence/runtime/open_driver.hpp>
 #include <whence/runtime/runtime.hpp>
 
 #include <functional>
@@ -14,7 +15,9 @@ struct runtime_options {
     u32 threads = 1;          // runtimes, one thread each; 0: as many as the process may use CPUs
     bool pin = false;         // each thread stays on a CPU of its own
     u32 offload_threads = 2;  // for offload(); started when first used
-    std::function<std::unique_ptr<driver>()> open_driver = [] { return open_uring_driver(); };
+    driver_choice driver = driver_choice::automatic;               // the same for all
+    driver_options io;                                             // sizes, for each runtime
+    std::function<std::unique_ptr<whence::driver>()> open_driver;  // instead of these two, if given
 };
 
 /// Runs a program over several runtimes, one thread each: the calling thread has the first of them,
@@ -39,6 +42,7 @@ public:
     std::span<runtime* const> runtimes() const noexcept { return runtimes_; }
 
 private:
+    std::unique_ptr<driver> open_io() const;
     void work(std::size_t index) noexcept;
     void join(runtime& here, std::size_t index) noexcept;
     task<> main_task(task<> main);

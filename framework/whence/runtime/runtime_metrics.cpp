@@ -17,6 +17,7 @@ constexpr auto lag_bounds = std::to_array<u64>(
 
 enum own : u8 {
     start_time,
+    driver_info,
     turn_completions,
     loop_lag,
     frames,
@@ -36,6 +37,12 @@ constexpr metric own_metrics[] = {
                 "is time() minus this.",
      .type = metric_type::gauge,
      .unit = metric_unit::time,
+     .merge = metric_merge::smallest},
+    {.name = "whence_driver_info",
+     .labels = "driver",
+     .meaning = "Always 1; the label names what carries operations out: io_uring, or asio where "
+                "there is none.",
+     .type = metric_type::gauge,
      .merge = metric_merge::smallest},
     {.name = "whence_turn_completions",
      .labels = "",
@@ -81,8 +88,9 @@ constexpr metric own_metrics[] = {
 
 }  // namespace
 
-runtime_metrics::runtime_metrics(nanoseconds started) noexcept
-    : started_(started), turn_completions_(completions_bounds), loop_lag_(lag_bounds)
+runtime_metrics::runtime_metrics(nanoseconds started, const char* driver_name) noexcept
+    : started_(started), driver_name_(driver_name), turn_completions_(completions_bounds),
+      loop_lag_(lag_bounds)
 {}
 
 runtime_metrics::~runtime_metrics()
@@ -122,6 +130,7 @@ void runtime_metrics::read(metric_reader& to) const
         to.number(own_metrics[which], {}, static_cast<i64>(value));
     };
     to.number(own_metrics[start_time], {}, started_.count());
+    to.number(own_metrics[driver_info], {{"driver", driver_name_}}, 1);
     to.histogram(own_metrics[turn_completions], {}, turn_completions_.values());
     to.histogram(own_metrics[loop_lag], {}, loop_lag_.values());
     to.number(own_metrics[frames], {}, frames_.value());

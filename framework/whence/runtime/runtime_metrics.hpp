@@ -20,8 +20,8 @@ struct driver_metrics {
 /// limits: written by the runtime's thread, read by any while the runtime lives.
 class runtime_metrics {
 public:
-    /// `started`: since 1970-01-01 UTC.
-    explicit runtime_metrics(nanoseconds started) noexcept;
+    /// `started`: since 1970-01-01 UTC; `driver_name`: driver::name().
+    runtime_metrics(nanoseconds started, const char* driver_name) noexcept;
     runtime_metrics(const runtime_metrics&) = delete;
     runtime_metrics& operator=(const runtime_metrics&) = delete;
     ~runtime_metrics();
@@ -67,6 +67,7 @@ private:
     void take(std::unique_ptr<metric_block> block) noexcept;
 
     nanoseconds started_;
+    const char* driver_name_;
     histogram turn_completions_;
     histogram loop_lag_;
     gauge frames_;

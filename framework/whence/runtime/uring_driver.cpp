@@ -2,13 +2,13 @@
 
 #include <whence/base/check.hpp>
 #include <whence/coro/strand.hpp>
+#include <whence/runtime/kernel_driver_clock.hpp>
 #include <whence/runtime/uring_driver_ring.hpp>
 
 #include <liburing.h>
 
 #include <sys/eventfd.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <cstring>
@@ -27,8 +27,7 @@ constexpr u8 starved = 2;       // has data waiting and queues for a buffer
 
 class uring_driver final : public driver {
 public:
-    explicit uring_driver(const driver_options& options)
-        : ring_(options), buffers_(ring_, uring_buffers::map(options), options)
+    explicit uring_driver(const driver_options& options) : ring_(options), buffers_(ring_, options)
     {
         wake_fd_ = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
         if (wake_fd_ < 0)
@@ -124,23 +123,17 @@ public:
         [[maybe_unused]] const ssize_t written = ::write(wake_fd_, &one, sizeof one);
     }
 
-    time_point now() noexcept override { return time_point(read_clock(CLOCK_MONOTONIC)); }
-    nanoseconds wall_now() noexcept override { return read_clock(CLOCK_REALTIME); }
+    time_point now() noexcept override { return time_point(read_system_clock(CLOCK_MONOTONIC)); }
+    nanoseconds wall_now() noexcept override { return read_system_clock(CLOCK_REALTIME); }
 
     buffer_pool& buffers() noexcept override { return buffers_; }
     const driver_metrics& metrics() const noexcept override { return metrics_; }
+    const char* name() const noexcept override { return "io_uring"; }
 
 private:
     struct wake_operation : operation {
         uring_driver* self = nullptr;
     };
-
-    static nanoseconds read_clock(clockid_t clock) noexcept
-    {
-        timespec time{};
-        clock_gettime(clock, &time);
-        return std::chrono::seconds(time.tv_sec) + nanoseconds(time.tv_nsec);
-    }
 
     /// Fills a submission entry; nothing reaches the kernel before wait().
     void enter(operation& op, u16 more_ioprio = 0) noexcept
@@ -248,8 +241,9 @@ private:
         case verb::send:
             if (result > 0 && static_cast<u32>(result) < op.size && send_rest(op, result))
                 return;
-            if (result > 0)
-                result += static_cast<int>(op.offset);
+            // What went before a cancellation counts; an error does not hide behind it.
+            if (result > 0 || (result == -ECANCELED && op.offset != 0))
+                result = std::max(result, 0) + static_cast<int>(op.offset);
             op.offset = 0;
             break;
         default:

@@ -48,7 +48,7 @@ struct open_ring : io_uring {
         params.cq_entries = 4 * options.entries;
         const int error = io_uring_queue_init_params(options.entries, this, &params);
         if (error < 0)
-            throw driver_unavailable(explain_uring_error(-error, "set up an io_uring"));
+            throw uring_unavailable(-error, "set up an io_uring");
         try {
             require_operations();
         } catch (...) {
@@ -70,11 +70,11 @@ private:
         const std::unique_ptr<io_uring_probe, decltype(&io_uring_free_probe)> known{
             io_uring_get_probe_ring(this), io_uring_free_probe};
         if (!known)
-            throw driver_unavailable(explain_uring_error(EINVAL, "ask io_uring what it can do"));
+            throw uring_unavailable(EINVAL, "ask io_uring what it can do");
         const auto require = [&known](int opcode) {
             if (!io_uring_opcode_supported(known.get(), opcode))
-                throw driver_unavailable(explain_uring_error(
-                    ENOSYS, "use io_uring without operation " + std::to_string(opcode)));
+                throw uring_unavailable(ENOSYS,
+                                        "use io_uring without operation " + std::to_string(opcode));
         };
         for (const io_uring_sqe& form : forms)
             require(form.opcode);

@@ -78,4 +78,9 @@ std::string explain_uring_error(int error, const std::string& step)
     return "cannot " + step + ": " + cause_of(error) + " (errno " + std::to_string(error) + ")";
 }
 
+driver_unavailable uring_unavailable(int error, const std::string& step)
+{
+    return driver_unavailable{explain_uring_error(error, step), error};
+}
+
 }  // namespace whence::inline v0

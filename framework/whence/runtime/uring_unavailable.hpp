@@ -1,6 +1,6 @@
 #pragma once
 
-#include <string>
+#include <whence/runtime/driver.hpp>
 
 namespace whence::inline v0 {
 
@@ -8,5 +8,8 @@ namespace whence::inline v0 {
 /// units: `error` is a positive errno value; `step` completes "cannot ...".
 /// source: io_uring_setup(2); Documentation/admin-guide/sysctl/kernel.rst, io_uring_disabled.
 std::string explain_uring_error(int error, const std::string& step);
+
+/// Is what is thrown then.
+driver_unavailable uring_unavailable(int error, const std::string& step);
 
 }  // namespace whence::inline v0

@@ -1,3 +1,5 @@
+#include <whence/runtime/driver.hpp>
+
 #include "support/run_here.hpp"
 
 #include <whence/coro/deadline.hpp>
