@@ -74,8 +74,8 @@ if(WHENCE_BUILD_EXAMPLES OR WHENCE_BUILD_BENCH)
 endif()
 
 # ---- Asio, headers only -------------------------------------------------------------------------------
-# For the comparison in bench/, and for the tests that compile every header alone.
-if(WHENCE_BUILD_BENCH OR WHENCE_BUILD_TESTS)
+# For asio_interop/, whose headers only those need who use Asio: an example, tests, the comparison in bench/.
+if(WHENCE_BUILD_BENCH OR WHENCE_BUILD_TESTS OR WHENCE_BUILD_EXAMPLES)
     if(WHENCE_FETCH_DEPENDENCIES)
         FetchContent_MakeAvailable(asio)
         set(WHENCE_ASIO_INCLUDE_DIR ${asio_SOURCE_DIR}/asio/include)
