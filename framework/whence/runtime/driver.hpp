@@ -38,6 +38,10 @@ public:
     /// Makes the calls on sockets that answer at once.
     virtual socket_calls& sockets() noexcept { return kernel_sockets(); }
     virtual const driver_metrics& metrics() const noexcept = 0;
+    /// Gives a descriptor that is readable while the driver may have something to deliver, for a
+    /// loop that turns the runtime; -1: there is none. It stays the driver's, whose wait() reads
+    /// it. errors: std::system_error.
+    virtual int attention_fd() { return -1; }
 };
 
 /// Sizes what a driver allocates once, at its start.

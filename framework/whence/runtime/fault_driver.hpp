@@ -39,6 +39,7 @@ public:
     buffer_pool& buffers() noexcept override { return below_->buffers(); }
     socket_calls& sockets() noexcept override { return below_->sockets(); }
     const driver_metrics& metrics() const noexcept override { return below_->metrics(); }
+    int attention_fd() override { return below_->attention_fd(); }
 
 private:
     std::unique_ptr<driver> below_;
