@@ -28,3 +28,17 @@ TEST_CASE("a header error is compared by kind, told with its reason", "[asio_int
     CHECK(version == header_error::unspeakable);
     CHECK(version.message() == "no PROXY header can say that (version_unknown)");
 }
+
+TEST_CASE("a header error has the name that logs know", "[asio_interop]")
+{
+    CHECK(reason_of(internal::header_error_code(header_error::untrusted)) == "untrusted");
+    CHECK(reason_of(internal::header_error_code(
+              whence::proxy_protocol::parse_reason::crc_mismatch)) == "malformed");
+    CHECK(reason_of(internal::header_error_code(header_error::too_large)) == "too_large");
+    CHECK(reason_of(internal::header_error_code(header_error::too_late)) == "too_late");
+    CHECK(reason_of(internal::header_error_code(header_error::truncated)) == "truncated");
+    CHECK(reason_of(internal::header_error_code(header_error::closed)) == "closed");
+    CHECK(reason_of(internal::header_error_code(header_error::unspeakable)) == "unspeakable");
+    CHECK(reason_of(std::make_error_code(std::errc::connection_reset)) == "failed");
+    CHECK(reason_of({}) == "failed");
+}

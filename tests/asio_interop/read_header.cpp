@@ -236,8 +236,7 @@ TEST_CASE("what is no header is refused by name", "[asio_interop]")
     CHECK(command.error.message() == "malformed PROXY header (v2_command)");
     CHECK(command.header.detail() == "v2_command at byte 12");
 
-    const outcome large =
-        read_from(v2, {.trust = {"127.0.0.1"}, .header = {.size_max = 12}});
+    const outcome large = read_from(v2, {.trust = {"127.0.0.1"}, .header = {.size_max = 12}});
     CHECK(large.error == header_error::too_large);
     CHECK(large.error.message() == "too large a PROXY header");
 }
@@ -279,8 +278,7 @@ TEST_CASE("a header has its time, however many parts come", "[asio_interop]")
     CHECK(std::chrono::steady_clock::now() - start >= 30ms);
     CHECK(got.error == header_error::too_late);
     CHECK(got.error.message() == "PROXY header too late");
-    CHECK(got.header.detail() ==
-          "after " + std::to_string(sent.size()) + " bytes of the header");
+    CHECK(got.header.detail() == "after " + std::to_string(sent.size()) + " bytes of the header");
     CHECK(got.header.rest() == sent);
     CHECK(pair.server.is_open());
 }
@@ -292,8 +290,7 @@ TEST_CASE("never is a time, too", "[asio_interop]")
     CHECK_FALSE(got.error);
 }
 
-TEST_CASE("reading a header is cancelled by its slot and leaves the socket whole",
-          "[asio_interop]")
+TEST_CASE("reading a header is cancelled by its slot and leaves the socket whole", "[asio_interop]")
 {
     asio::io_context io;
     tcp_pair pair{io};

@@ -58,8 +58,8 @@ TEST_CASE("the header and the first payload go out in one write", "[asio_interop
 {
     asio::io_context io;
     recording_stream stream{io};
-    auto sent = async_write_header(stream, client, server, asio::buffer("hello"sv), {},
-                                   asio::use_future);
+    auto sent =
+        async_write_header(stream, client, server, asio::buffer("hello"sv), {}, asio::use_future);
     run_to_end(io);
     CHECK(sent.get() == 5);
     REQUIRE(stream.writes.size() == 1);
@@ -73,8 +73,8 @@ TEST_CASE("a header that is taken in parts is written to its end", "[asio_intero
     asio::io_context io;
     recording_stream stream{io};
     stream.take = 7;
-    auto sent = async_write_header(stream, client, server, asio::buffer("hello"sv),
-                                   {.version = 1}, asio::use_future);
+    auto sent = async_write_header(stream, client, server, asio::buffer("hello"sv), {.version = 1},
+                                   asio::use_future);
     run_to_end(io);
     CHECK(sent.get() == 5);
     REQUIRE(stream.writes.size() == 2);
@@ -88,7 +88,8 @@ TEST_CASE("a lazy write keeps nothing of its options", "[asio_interop]")
     recording_stream stream{io};
     auto sent = std::optional{[&] {
         const std::string id = "a request";
-        const proxy_protocol::tlv entry{proxy_protocol::tlv_type::unique_id, std::as_bytes(std::span{id})};
+        const proxy_protocol::tlv entry{proxy_protocol::tlv_type::unique_id,
+                                        std::as_bytes(std::span{id})};
         const proxy_protocol::encode_options options{.tlvs = std::span{&entry, 1}};
         return async_write_header(stream, client, server, {}, options, asio::deferred);
     }()};
@@ -100,7 +101,8 @@ TEST_CASE("a lazy write keeps nothing of its options", "[asio_interop]")
     run_to_end(io);
     CHECK(payload == 0);
     REQUIRE(stream.writes.size() == 1);
-    CHECK(stream.writes[0].ends_with("\x05\0\x09""a request"sv));
+    CHECK(stream.writes[0].ends_with("\x05\0\x09"
+                                     "a request"sv));
 }
 
 TEST_CASE("what a header cannot say is not sent", "[asio_interop]")
@@ -144,12 +146,12 @@ TEST_CASE("writing a header is cancelled by its slot", "[asio_interop]")
     asio::cancellation_signal stop;
     std::error_code got;
     std::size_t sent = 0;
-    async_write_header(pair.client, client, server, asio::buffer(much), {},
-                       asio::bind_cancellation_slot(
-                           stop.slot(), [&](std::error_code error, std::size_t count) {
-                               got = error;
-                               sent = count;
-                           }));
+    async_write_header(
+        pair.client, client, server, asio::buffer(much), {},
+        asio::bind_cancellation_slot(stop.slot(), [&](std::error_code error, std::size_t count) {
+            got = error;
+            sent = count;
+        }));
     for (int i = 0; i < 10; ++i)
         io.poll();
     CHECK_FALSE(got);

@@ -14,7 +14,8 @@ template <class Protocol>
 endpoint to_endpoint(const asio::ip::basic_endpoint<Protocol>& from)
 {
     if (from.address().is_v4()) {
-        const auto bytes = std::bit_cast<std::array<std::byte, 4>>(from.address().to_v4().to_bytes());
+        const auto bytes =
+            std::bit_cast<std::array<std::byte, 4>>(from.address().to_v4().to_bytes());
         return {ip_address::v4(bytes), from.port()};
     }
     const asio::ip::address_v6 six = from.address().to_v6();
@@ -30,11 +31,11 @@ asio::ip::basic_endpoint<Protocol> to_ip_endpoint(const endpoint& from)
 {
     const ip_address address = from.address();
     if (address.is_v4())
-        return {asio::ip::address_v4{std::bit_cast<asio::ip::address_v4::bytes_type>(
-                    address.v4_bytes())},
+        return {asio::ip::address_v4{
+                    std::bit_cast<asio::ip::address_v4::bytes_type>(address.v4_bytes())},
                 from.port()};
-    return {asio::ip::address_v6{
-                std::bit_cast<asio::ip::address_v6::bytes_type>(address.bytes()), from.scope_id()},
+    return {asio::ip::address_v6{std::bit_cast<asio::ip::address_v6::bytes_type>(address.bytes()),
+                                 from.scope_id()},
             from.port()};
 }
 

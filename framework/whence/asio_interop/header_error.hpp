@@ -3,6 +3,7 @@
 #include <whence/proxy_protocol/encode.hpp>
 #include <whence/proxy_protocol/parse.hpp>
 
+#include <array>
 #include <string>
 #include <system_error>
 
@@ -101,6 +102,18 @@ inline std::error_code header_error_code(proxy_protocol::encode_error error) noe
 inline std::error_condition make_error_condition(header_error kind) noexcept
 {
     return {static_cast<int>(kind), internal::header_error_category::instance()};
+}
+
+/// Returns the name of a header_error as the lines of whence's own logs have it in "reason":
+/// "untrusted", "too_late", ...; "failed" for an error of another kind.
+inline std::string_view reason_of(const std::error_code& error) noexcept
+{
+    constexpr std::array<std::string_view, 8> names{"failed",    "untrusted",  "malformed",
+                                                    "too_large", "too_late",   "truncated",
+                                                    "closed",    "unspeakable"};
+    if (error.category() != internal::header_error_category::instance())
+        return names[0];
+    return names[static_cast<std::size_t>(error.value() & 0xff)];
 }
 
 }  // namespace whence::inline v0::asio_interop

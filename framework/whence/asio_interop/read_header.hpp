@@ -91,8 +91,7 @@ inline constexpr std::size_t header_room_min = 256;
 /// Is what all streams' reading has in common: from the decision to the header or the refusal.
 class header_reading {
 public:
-    header_reading(const stream_ends& ends, const header_options& options)
-        : limits_(options.header)
+    header_reading(const stream_ends& ends, const header_options& options) : limits_(options.header)
     {
         received.peer_ = ends.peer.address;
         received.local_ = ends.local;
@@ -170,8 +169,7 @@ private:
         received.detail_ += " at byte " + std::to_string(parsed.position);
         const std::string_view hint = proxy_protocol::hint_of(came);
         if (parsed.status == proxy_protocol::parse_status::not_proxy && !hint.empty())
-            received.detail_.append("; ").append(hint).append(
-                " where a PROXY header was required");
+            received.detail_.append("; ").append(hint).append(" where a PROXY header was required");
         decide(header_error_code(parsed.reason));
     }
 
@@ -286,9 +284,8 @@ inline stream_ends ends_of(int socket)
 using read_header_signature = void(std::error_code, received_header);
 
 /// Reads the PROXY header of a stream whose ends the program names; otherwise as below.
-template <class Stream,
-          asio::completion_token_for<read_header_signature> Token =
-              asio::default_completion_token_t<typename Stream::executor_type>>
+template <class Stream, asio::completion_token_for<read_header_signature> Token =
+                            asio::default_completion_token_t<typename Stream::executor_type>>
 auto async_read_header(Stream& stream, const stream_ends& ends, const header_options& options,
                        Token&& token = {})
 {
@@ -309,9 +306,8 @@ auto async_read_header(Stream& stream, const stream_ends& ends, const header_opt
 /// errors: header_error; what the stream's own reads fail with; asio::error::operation_aborted when
 /// it is cancelled (terminal or partial): rest() then has what was read.
 /// source: proxy-protocol.txt, section 2.
-template <class Stream,
-          asio::completion_token_for<read_header_signature> Token =
-              asio::default_completion_token_t<typename Stream::executor_type>>
+template <class Stream, asio::completion_token_for<read_header_signature> Token =
+                            asio::default_completion_token_t<typename Stream::executor_type>>
     requires requires(Stream& stream) { stream.lowest_layer().native_handle(); }
 auto async_read_header(Stream& stream, const header_options& options, Token&& token = {})
 {

@@ -70,12 +70,11 @@ using write_header_signature = void(std::error_code, std::size_t);
 /// stream's own writes fail with, asio::error::operation_aborted when it is cancelled: close the
 /// stream then, the receiver must not take a part for the whole.
 /// source: proxy-protocol.txt, section 2; proxy_protocol::encode().
-template <class Stream,
-          asio::completion_token_for<write_header_signature> Token =
-              asio::default_completion_token_t<typename Stream::executor_type>>
+template <class Stream, asio::completion_token_for<write_header_signature> Token =
+                            asio::default_completion_token_t<typename Stream::executor_type>>
 auto async_write_header(Stream& stream, const endpoint& source, const endpoint& destination,
-                        asio::const_buffer payload,
-                        const proxy_protocol::encode_options& options, Token&& token = {})
+                        asio::const_buffer payload, const proxy_protocol::encode_options& options,
+                        Token&& token = {})
 {
     return asio::async_compose<Token, write_header_signature>(
         internal::write_header_operation<Stream>{
