@@ -1,6 +1,7 @@
 #include <whence/asio_interop/hosted_runtime.hpp>
 
 #include "asio_interop/sockets.hpp"
+#include "support/captured.hpp"
 #include "support/run_here.hpp"
 
 #include <whence/asio_interop/endpoint.hpp>
@@ -264,6 +265,33 @@ TEST_CASE("what a task leaves in the root and fails comes out of io_context::run
         }(),
         rethrow);
     CHECK_THROWS_WITH(io.run_for(20s), "left behind");
+}
+
+TEST_CASE("what fails while a hosted runtime goes does not escape its destructor", "[asio_interop]")
+{
+    asio::io_context io;
+    bool failed = false;
+    const captured told{STDERR_FILENO};
+    {
+        hosted_runtime here{io};
+        spawn(
+            here,
+            [](bool& note) -> task<> {
+                runtime::current().root().spawn([](bool& told) -> task<> {
+                    auto sleeping = as_result(sleep_for(1h));
+                    const std::error_code woken = co_await sleeping;
+                    told = woken == std::errc::operation_canceled;
+                    throw std::runtime_error("on the way out");
+                }(note));
+                co_return;
+            }(failed),
+            rethrow);
+        io.poll();
+    }
+    CHECK(failed);
+    const auto events = told.events();
+    REQUIRE(events.size() == 1);
+    CHECK(events[0].at("error") == "on the way out");
 }
 
 TEST_CASE("a driver without a descriptor cannot be hosted", "[asio_interop]")

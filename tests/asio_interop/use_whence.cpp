@@ -258,8 +258,8 @@ TEST_CASE("an operation that cannot be started, or is forgotten, ends the wait",
 TEST_CASE("a dump tells where a task awaits Asio", "[asio_interop]")
 {
     asio::io_context io;
-    hosted_runtime here{io};
     asio::steady_timer timer{io, std::chrono::hours{1}};
+    hosted_runtime here{io};
     spawn(
         here,
         [](asio::steady_timer& awaited) -> task<> {

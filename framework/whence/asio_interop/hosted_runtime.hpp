@@ -55,6 +55,7 @@ public:
     /// some may wait.
     void end()
     {
+        ending_ = true;
         stop_asked_.raise();
         step();
         if (!runtime_.ended() && host_.stopped())
@@ -88,7 +89,8 @@ private:
         const nanoseconds idle = step();
         if (runtime_.ended()) {
             rest();
-            runtime_.finish();
+            if (!ending_)
+                runtime_.finish();
         } else if (idle == nanoseconds::zero()) {
             go_on();
         } else {
@@ -161,6 +163,7 @@ private:
     time_point moment_{};  // for which the timer is set
     bool timed_ = false;
     bool listening_ = false;  // awaits the driver
+    bool ending_ = false;     // whoever ends it takes what is left to throw
     bool turning_ = false;    // has a turn posted because there is more to do
     whence::internal::notice stop_asked_;
 };
@@ -189,7 +192,7 @@ public:
     hosted_runtime(const hosted_runtime&) = delete;
     hosted_runtime& operator=(const hosted_runtime&) = delete;
     /// Stops the tasks and waits until they have ended. While it waits, the io_context runs: other
-    /// handlers, too, and, if it was stopped, again.
+    /// handlers, too, and, if it was stopped, again; what those throw ends the program.
     ~hosted_runtime()
     {
         turner_->end();

@@ -32,6 +32,10 @@ struct header_options {
 /// Holds the two ends of a stream. async_read_header() asks a socket itself; a stream of another
 /// kind has its ends named.
 struct stream_ends {
+    stream_ends(proxy_protocol::peer_identity far, endpoint near) noexcept
+        : peer(std::move(far)), local(std::move(near))
+    {}
+
     proxy_protocol::peer_identity peer;  // for a UNIX socket, with its user and group
     endpoint local;
 };
@@ -273,7 +277,7 @@ inline stream_ends ends_of(int socket)
     const endpoint peer = peer_of(socket);
     if (peer.is_unix()) {
         if (const auto known = peer_credentials_of(socket))
-            return {{peer, known->uid, known->gid}, local_of(socket)};
+            return {proxy_protocol::peer_identity{peer, known->uid, known->gid}, local_of(socket)};
     }
     return {peer, local_of(socket)};
 }

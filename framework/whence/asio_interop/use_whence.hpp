@@ -19,13 +19,12 @@ namespace whence::inline v0::asio_interop {
 /// Its value is what follows the error in the completion's signature: nothing, one value, or a
 /// std::tuple of several.
 /// resumes: the strand, in a turn of its runtime, never inside Asio's handler.
-/// shape: lazy: the operation starts when it is awaited. What it borrows (buffers) must stay until
-/// it has completed, also when it is cancelled.
-/// limits: the operation's io_context is run by the thread of the runtime (hosted_runtime). A stop
-/// emits the operation's cancellation (all types) and waits for its completion: one that cannot be
-/// cancelled, such as a name look-up, is waited for to its end.
-/// errors: std::system_error, or what the operation throws; `cancelled` when the strand was stopped
-/// and the operation has ended for that.
+/// shape: lazy: the operation starts when it is awaited. What it works on and borrows (socket,
+/// timer, buffers) must stay until it has completed, also when it is cancelled. limits: the
+/// operation's io_context is run by the thread of the runtime (hosted_runtime). A stop emits the
+/// operation's cancellation (all types) and waits for its completion: one that cannot be cancelled,
+/// such as a name look-up, is waited for to its end. errors: std::system_error, or what the
+/// operation throws; `cancelled` when the strand was stopped and the operation has ended for that.
 class use_whence {
 public:
     /// Notes where the strand waits, for dumps.
