@@ -76,7 +76,8 @@ if(WHENCE_BUILD_EXAMPLES OR WHENCE_BUILD_BENCH)
 endif()
 
 # ---- Asio, headers only -------------------------------------------------------------------------------
-# For the second driver, and for the comparison in bench/. Compiled into the library: no user needs it.
+# For the second driver, which is compiled into the library; for asio_interop/, whose headers only those need
+# who use Asio; for the comparison in bench/.
 if(WHENCE_FETCH_DEPENDENCIES)
     FetchContent_MakeAvailable(asio)
     set(WHENCE_ASIO_INCLUDE_DIR ${asio_SOURCE_DIR}/asio/include)

@@ -3,13 +3,17 @@
 #include "support/run_here.hpp"
 
 #include <whence/coro/deadline.hpp>
+#include <whence/runtime/offload.hpp>
 
 #include <catch2/catch_test_macros.hpp>
+
+#include <poll.h>
 
 #include <atomic>
 #include <stdexcept>
 
 using namespace whence;
+using support::leak_check;
 using support::run_here;
 
 TEST_CASE("a runtime runs its main task to the end", "[runtime]")
@@ -126,4 +130,36 @@ TEST_CASE("the task dump names the file and line of every wait", "[runtime]")
         children.stop();
         co_await children.join();
     });
+}
+
+TEST_CASE("a foreign loop turns a runtime by its descriptor and its next timer", "[runtime]")
+{
+    const leak_check leaks;
+    {
+        runtime here;
+        pollfd attention{.fd = here.io().attention_fd(), .events = POLLIN, .revents = 0};
+        int sum = 0;
+        here.start([](int& total) -> task<> {
+            co_await sleep_for(5ms);
+            for (int i = 1; i <= 20; ++i) {
+                auto work = [i] { return i; };
+                total += co_await offload(work);
+            }
+        }(sum));
+        int turns = 0;
+        while (!here.ended() && turns < 1000) {
+            ++turns;
+            const nanoseconds idle = here.step();
+            if (idle == nanoseconds::zero())
+                continue;
+            const nanoseconds bound = std::min<nanoseconds>(idle, 10s);
+            const auto whole = std::chrono::ceil<milliseconds>(bound);
+            const int ready = poll(&attention, 1, static_cast<int>(whole.count()));
+            REQUIRE((ready == 1 || bound == idle));
+        }
+        here.finish();
+        CHECK(sum == 210);
+        CHECK(turns < 500);
+    }
+    leaks.nothing_left();
 }

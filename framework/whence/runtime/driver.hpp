@@ -40,6 +40,10 @@ public:
     virtual const driver_metrics& metrics() const noexcept = 0;
     /// Names it for whoever operates the server: "io_uring", "asio". Static.
     virtual const char* name() const noexcept { return "custom"; }
+    /// Gives a descriptor that is readable while the driver may have something to deliver, for a
+    /// loop that turns the runtime; -1: there is none. It stays the driver's, whose wait() reads
+    /// it. errors: std::system_error.
+    virtual int attention_fd() { return -1; }
 };
 
 /// Sizes what a driver allocates once, at its start.

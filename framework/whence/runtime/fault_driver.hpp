@@ -40,6 +40,7 @@ public:
     socket_calls& sockets() noexcept override { return below_->sockets(); }
     const driver_metrics& metrics() const noexcept override { return below_->metrics(); }
     const char* name() const noexcept override { return below_->name(); }
+    int attention_fd() override { return below_->attention_fd(); }
 
 private:
     std::unique_ptr<driver> below_;

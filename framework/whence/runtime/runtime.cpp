@@ -113,8 +113,11 @@ void runtime::start(task<> main)
 nanoseconds runtime::step() noexcept
 {
     const entered here{*this};
+    forget_now();  // the step before looked how long to wait
+    const u64 completions = io_->metrics().completions.value();
     turn(nanoseconds::zero());
-    return idle_time();
+    // What was delivered may have left something to submit, or announce mail: the next turn's work.
+    return io_->metrics().completions.value() != completions ? nanoseconds::zero() : idle_time();
 }
 
 void runtime::finish()

@@ -56,6 +56,8 @@ public:
             wait(nanoseconds::max());
         io_uring_submit(&ring_);
         ::close(wake_fd_);
+        if (attention_fd_ >= 0)
+            ::close(attention_fd_);
     }
 
     void submit(operation& op) noexcept override
@@ -104,6 +106,8 @@ public:
     void wait(nanoseconds at_most) noexcept override
     {
         feed_starved();
+        if (attention_fd_ >= 0)
+            forget_attention();
         if (at_most <= nanoseconds::zero()) {
             io_uring_submit_and_get_events(&ring_);
         } else {
@@ -120,7 +124,10 @@ public:
     {
         const u64 one = 1;
         // Full means that a wake-up is pending already.
-        [[maybe_unused]] const ssize_t written = ::write(wake_fd_, &one, sizeof one);
+        [[maybe_unused]] ssize_t written = ::write(wake_fd_, &one, sizeof one);
+        // One eventfd's write must not signal another; Linux 6.18 makes up for it only once.
+        if (attention_fd_ >= 0)
+            written = ::write(attention_fd_, &one, sizeof one);
     }
 
     time_point now() noexcept override { return time_point(read_system_clock(CLOCK_MONOTONIC)); }
@@ -129,6 +136,19 @@ public:
     buffer_pool& buffers() noexcept override { return buffers_; }
     const driver_metrics& metrics() const noexcept override { return metrics_; }
     const char* name() const noexcept override { return "io_uring"; }
+
+    /// The ring's own descriptor will not do: with DEFER_TASKRUN it wakes no poll.
+    int attention_fd() override
+    {
+        if (attention_fd_ < 0) {
+            attention_fd_ = eventfd(1, EFD_CLOEXEC | EFD_NONBLOCK);
+            if (attention_fd_ < 0)
+                throw std::system_error(errno, std::system_category(), "eventfd");
+            if (const int error = io_uring_register_eventfd(&ring_, attention_fd_); error < 0)
+                throw std::system_error(-error, std::system_category(), "register an eventfd");
+        }
+        return attention_fd_;
+    }
 
 private:
     struct wake_operation : operation {
@@ -190,6 +210,13 @@ private:
     {
         while (io_uring_sq_space_left(&ring_) == 0)
             io_uring_submit(&ring_);
+    }
+
+    /// Comes before the reaping: what completes from here on signals anew.
+    void forget_attention() const noexcept
+    {
+        u64 signals = 0;
+        [[maybe_unused]] const ssize_t got = ::read(attention_fd_, &signals, sizeof signals);
     }
 
     void arm_wake() noexcept
@@ -321,6 +348,7 @@ private:
     open_ring ring_;
     uring_buffers buffers_;
     int wake_fd_ = -1;
+    int attention_fd_ = -1;  // opened when somebody asks for it
     u64 wakes_ = 0;
     wake_operation wake_;
     std::size_t in_flight_ = 0;
