@@ -4,7 +4,6 @@
 #include "run_server.hpp"
 
 #include <whence/coro/yield.hpp>
-#include <whence/sim/world.hpp>
 
 #include <catch2/catch_test_macros.hpp>
 
@@ -16,14 +15,6 @@
 using namespace whence;
 
 namespace support {
-
-std::unique_ptr<driver> open_test_driver(const driver_options& options)
-{
-    const char* const name = std::getenv("WHENCE_TEST_DRIVER");
-    if (name && std::string_view{name} == "sim")
-        return sim::open_driver({}, {.io = options});
-    return open_uring_driver(options);
-}
 
 watchdog::watchdog(runtime& watched, std::chrono::seconds time_max)
     : thread_([this, &watched, time_max] {
