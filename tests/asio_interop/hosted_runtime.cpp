@@ -277,10 +277,10 @@ TEST_CASE("what fails while a hosted runtime goes does not escape its destructor
         spawn(
             here,
             [](bool& note) -> task<> {
-                runtime::current().root().spawn([](bool& told) -> task<> {
+                runtime::current().root().spawn([](bool& stopped) -> task<> {
                     auto sleeping = as_result(sleep_for(1h));
                     const std::error_code woken = co_await sleeping;
-                    told = woken == std::errc::operation_canceled;
+                    stopped = woken == std::errc::operation_canceled;
                     throw std::runtime_error("on the way out");
                 }(note));
                 co_return;

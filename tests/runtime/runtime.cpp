@@ -163,3 +163,32 @@ TEST_CASE("a foreign loop turns a runtime by its descriptor and its next timer",
     }
     leaks.nothing_left();
 }
+
+TEST_CASE("a step knows the time, and asks for another one after what it delivered", "[runtime]")
+{
+    runtime here;
+    pollfd attention{.fd = here.io().attention_fd(), .events = POLLIN, .revents = 0};
+    const auto step_until_idle = [&here] {
+        nanoseconds idle = nanoseconds::zero();
+        while (idle == nanoseconds::zero())
+            idle = here.step();
+        return idle;
+    };
+    here.start([]() -> task<> {
+        co_await sleep_for(5ms);
+        co_await runtime::current().drain().wait();
+    }());
+    // The sleep is over when the next step begins: it must see that.
+    const auto whole = std::chrono::ceil<milliseconds>(step_until_idle());
+    poll(nullptr, 0, static_cast<int>(whole.count()));
+    CHECK(here.step() == nanoseconds::zero());
+    // A wake-up is a completion, behind which there may be mail.
+    CHECK(step_until_idle() > 1min);
+    here.io().wake();
+    CHECK(poll(&attention, 1, 10'000) == 1);
+    CHECK(here.step() == nanoseconds::zero());
+    here.ask_to_drain();
+    while (!here.ended())
+        here.step();
+    here.finish();
+}

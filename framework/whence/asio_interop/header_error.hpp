@@ -111,9 +111,9 @@ inline std::string_view reason_of(const std::error_code& error) noexcept
     constexpr std::array<std::string_view, 8> names{"failed",    "untrusted",  "malformed",
                                                     "too_large", "too_late",   "truncated",
                                                     "closed",    "unspeakable"};
-    if (error.category() != internal::header_error_category::instance())
-        return names[0];
-    return names[static_cast<std::size_t>(error.value() & 0xff)];
+    const bool ours = error.category() == internal::header_error_category::instance();
+    const auto kind = static_cast<std::size_t>(error.value() & 0xff);
+    return ours && kind < names.size() ? names[kind] : names[0];
 }
 
 }  // namespace whence::inline v0::asio_interop
