@@ -106,8 +106,9 @@ def count_catch2(report, outcome):
 
 def run_catch2(test, pattern, log, outcome):
     with tempfile.NamedTemporaryFile(suffix=".xml") as report:
-        program, *left_out = test["command"]
-        command = [program, "-r", "console", "-r", f"xml::out={report.name}", "--allow-running-no-tests"]
+        left_out = [part for part in test["command"] if part.startswith("~[")]
+        program = [part for part in test["command"] if part not in left_out]
+        command = [*program, "-r", "console", "-r", f"xml::out={report.name}", "--allow-running-no-tests"]
         wanted = test_specification(pattern).split(",") if pattern else [""] if left_out else []
         if wanted:  # alternatives; what stands side by side must hold together
             command.append(",".join(one + "".join(left_out) for one in wanted))

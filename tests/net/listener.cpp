@@ -214,7 +214,7 @@ TEST_CASE("when descriptors run out accept says so, and goes on once some are fr
     });
 }
 
-TEST_CASE("a listener outlives its runtime, and accepts in the next one", "[net]")
+TEST_CASE("a listener outlives its runtime, and accepts in the next one", "[net][kernel]")
 {
     listener at = listener::bind("127.0.0.1:0");
     for (int i = 0; i < 2; ++i) {

@@ -130,7 +130,7 @@ TEST_CASE("silent visitors do not fill the endpoint for long", "[observe]")
     });
 }
 
-TEST_CASE("the endpoint tells the metrics of all runtimes while they count", "[observe]")
+TEST_CASE("the endpoint tells the metrics of all runtimes while they count", "[observe][kernel]")
 {
     support::run_in_group(2, []() -> task<> {
         scope busy;
