@@ -45,7 +45,7 @@ public:
     u64 below(u64 bound) noexcept
     {
         // The high half of a product: at these bounds the bias is far below what a test could see.
-        return static_cast<u64>((static_cast<unsigned __int128>((*this)()) * bound) >> 64);
+        return static_cast<u64>((static_cast<wide>((*this)()) * bound) >> 64);
     }
     /// Draws from `low` to `high`, both included.
     u64 between(u64 low, u64 high) noexcept { return low + below(high - low + 1); }
@@ -62,6 +62,8 @@ public:
     }
 
 private:
+    __extension__ using wide = unsigned __int128;
+
     std::array<u64, 4> state_;
 };
 
