@@ -7,7 +7,8 @@
 
 using namespace support;
 
-TEST_CASE("an Asio server refuses whom it does not trust, and what is no header", "[programs][asio]")
+TEST_CASE("an Asio server refuses whom it does not trust, and what is no header",
+          "[programs][asio]")
 {
     whoami_server server{{"--trust", "127.0.0.1"}, {}, WHENCE_ASIO_WHOAMI};
     client stranger{server.address(), {.source = "127.0.0.2"}};

@@ -78,7 +78,7 @@ public:
     const std::string& detail() const noexcept { return detail_; }
 
 private:
-    friend internal::header_reading;
+    friend class internal::header_reading;
 
     endpoint peer_;
     endpoint local_;

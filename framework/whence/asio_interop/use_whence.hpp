@@ -292,9 +292,11 @@ private:
 
 }  // namespace whence::inline v0::asio_interop
 
+namespace asio {
+
 /// Makes use_whence a completion token.
 template <class R, class... Args>
-struct asio::async_result<whence::asio_interop::use_whence, R(Args...)> {
+struct async_result<whence::asio_interop::use_whence, R(Args...)> {
     template <class Initiation, class... With>
     static auto initiate(Initiation&& initiation, whence::asio_interop::use_whence token,
                          With&&... with)
@@ -304,3 +306,5 @@ struct asio::async_result<whence::asio_interop::use_whence, R(Args...)> {
             token, std::forward<Initiation>(initiation), std::forward<With>(with)...};
     }
 };
+
+}  // namespace asio

@@ -23,6 +23,7 @@ public:
     using std::runtime_error::runtime_error;
 };
 
+/// Says what a world is like, and when its run is given up.
 struct world_options {
     u64 seed = 1;
     network_options network;     // between any two hosts, unless world::connect() says more
