@@ -32,6 +32,7 @@ public:
     buffer_pool& buffers() noexcept override { return host_.buffers; }
     socket_calls& sockets() noexcept override { return *this; }
     const driver_metrics& metrics() const noexcept override { return host_.metrics; }
+    const char* name() const noexcept override { return "sim"; }
 
     /// Tells that a turn would find something to do.
     bool has_work() const noexcept;
