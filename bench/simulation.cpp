@@ -34,11 +34,12 @@ task<> echo(connection conn)
 task<> serve(std::size_t clients)
 {
     listener here = listener::bind("10.0.0.1:7");
-    auto serving = in_scope([&](scope& sessions) -> task<> {
-        for (std::size_t i = 0; i < clients; ++i)
-            sessions.spawn(echo(co_await here.accept()));
-    });
-    co_await serving;
+    scope sessions;
+    for (std::size_t i = 0; i < clients; ++i) {
+        connection conn = co_await here.accept();
+        sessions.spawn(echo(std::move(conn)));
+    }
+    co_await sessions.join();
 }
 
 task<> talk(std::size_t count)
@@ -53,12 +54,10 @@ task<> talk(std::size_t count)
 
 task<> talk_all(std::size_t clients)
 {
-    auto talking = in_scope([clients](scope& all) -> task<> {
-        for (std::size_t i = 0; i < clients; ++i)
-            all.spawn(talk(messages / clients));
-        co_return;
-    });
-    co_await talking;
+    scope all;
+    for (std::size_t i = 0; i < clients; ++i)
+        all.spawn(talk(messages / clients));
+    co_await all.join();
 }
 
 std::vector<double> time_echo(int rounds, std::size_t clients)

@@ -53,10 +53,11 @@ task<> serve_counting(guest_book& book)
     listeners.push_back(listener::bind(server_at));
     const client_limits each{{.connections_per_client_max = each_max}};
     const limits all{{.connections_max = all_max}};
-    co_await serve(std::move(listeners),
-                   make_application(pipeline(
-                       proxy_protocol::accept{{.trust = {"10.0.1.0/24"}}}, each, all, access_log{},
-                       time_limits{{.idle_time_max = idle_time_max}}, counting{book})));
+    const proxy_protocol::accept gate{{.trust = {"10.0.1.0/24"}}};
+    auto app =
+        make_application(pipeline(gate, each, all, access_log{},
+                                  time_limits{{.idle_time_max = idle_time_max}}, counting{book}));
+    co_await serve(std::move(listeners), std::move(app));
 }
 
 /// Comes for a client, and stays a while. True: was let in.
