@@ -91,7 +91,7 @@ std::vector<nlohmann::json> log_of_limited(std::string text, bool inside)
                                  connection conn = co_await connect(address);
                                  co_await conn.write(text);
                                  if (text == "flood")
-                                     co_await nap(200ms);  // without reading
+                                     co_await nap(1s);  // without reading
                                  auto receiving = as_result(conn.receive());
                                  const result<chunk> got = co_await receiving;
                                  static_cast<void>(got);

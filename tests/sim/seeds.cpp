@@ -4,12 +4,42 @@
 
 #include <CLI/CLI.hpp>
 
+#include <csignal>
 #include <cstdio>
+#include <cstring>
+#include <unistd.h>
 
 using namespace whence;
 using namespace sim_tests;
 
 namespace {
+
+constexpr unsigned seconds_max = 60;  // of the real clock, for one play
+
+// What is said when a play ends the process: it is ready before, as a signal handler allocates
+// nothing.
+char last_words[512];
+
+std::string complaint(const scenario& one, u64 seed, const std::string& wrong)
+{
+    const std::string number = std::to_string(seed);
+    return std::string{"FAILED  "} + one.name + ", seed " + number + ": " + wrong +
+           "\n        ./dev sim --scenario " + one.name + " --seed " + number +
+           " --seeds 1 --trace\n";
+}
+
+/// Has a check that fails, a wrong access and a play without an end name their seed, too.
+void tell_last_words()
+{
+    struct sigaction tell{};
+    tell.sa_handler = [](int signal) {
+        [[maybe_unused]] const auto told = ::write(STDOUT_FILENO, last_words, strlen(last_words));
+        ::raise(signal);
+    };
+    tell.sa_flags = static_cast<int>(SA_RESETHAND | SA_NODEFER);
+    for (const int signal : {SIGABRT, SIGSEGV, SIGBUS, SIGFPE, SIGALRM})
+        ::sigaction(signal, &tell, nullptr);
+}
 
 /// Plays once. Gives the digest of all that happened on the network.
 u64 play(const scenario& one, u64 seed, bool trace)
@@ -28,6 +58,9 @@ u64 play(const scenario& one, u64 seed, bool trace)
 std::string outcome_of(const scenario& one, u64 seed, bool trace)
 {
     constexpr u64 twice_every = 16;
+    const std::string words = complaint(one, seed, "it ended the process, or ran for ever");
+    std::snprintf(last_words, sizeof last_words, "%s", words.c_str());
+    ::alarm(seconds_max);
     try {
         const u64 digest = play(one, seed, trace);
         if (seed % twice_every == 0 && play(one, seed, false) != digest)
@@ -52,6 +85,8 @@ int main(int count, char** arguments)
     app.add_option("--scenario,scenario", wanted, "Part of a scenario's name (all)");
     app.add_flag("--trace", trace, "Print what happens on the network");
     CLI11_PARSE(app, count, arguments);
+    std::setvbuf(stdout, nullptr, _IOLBF, 0);
+    tell_last_words();
     u64 passed = 0;
     u64 failed = 0;
     for (const scenario& one : all_scenarios()) {
@@ -61,10 +96,7 @@ int main(int count, char** arguments)
             const std::string wrong = outcome_of(one, seed, trace);
             ++(wrong.empty() ? passed : failed);
             if (!wrong.empty())
-                std::printf("FAILED  %s, seed %llu: %s\n        ./dev sim --scenario %s --seed "
-                            "%llu --seeds 1 --trace\n",
-                            one.name, static_cast<unsigned long long>(seed), wrong.c_str(),
-                            one.name, static_cast<unsigned long long>(seed));
+                std::printf("%s", complaint(one, seed, wrong).c_str());
         }
     }
     std::printf("%llu passed, %llu failed\n", static_cast<unsigned long long>(passed),

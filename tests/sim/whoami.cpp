@@ -71,6 +71,18 @@ endpoint any_endpoint(sim::random& chance, bool v6)
     return endpoint{address, port};
 }
 
+/// Makes it no header any more: by its first bytes, its checksum or its end.
+void spoil(std::string& header, const proxy_protocol::encode_options& with, sim::random& chance)
+{
+    constexpr std::size_t in_addresses = 20;
+    if (with.version == 1 && chance.chance(0.5))
+        header.erase(header.size() - 2, 1);  // LF alone
+    else if (with.crc32c && chance.chance(0.8))
+        header[in_addresses] ^= 1;
+    else
+        header[chance.below(5)] ^= 0x20;
+}
+
 visit any_visit(sim::random& chance, bool trusted)
 {
     visit made;
@@ -94,7 +106,7 @@ visit any_visit(sim::random& chance, bool trusted)
     made.said.assign(reinterpret_cast<const char*>(header->data()), header->size());
     made.refused = !trusted;
     if (chance.chance(0.1)) {
-        made.said[chance.below(5)] ^= 0x20;  // no header any more
+        spoil(made.said, with, chance);
         made.refused = true;
     } else if (chance.chance(0.1)) {
         made.late = made.refused = true;

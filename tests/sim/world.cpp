@@ -327,6 +327,31 @@ TEST_CASE("a cancellation may come too late", "[sim]")
     CHECK(won > 0);
 }
 
+TEST_CASE("bytes that win against a cancellation are kept", "[sim]")
+{
+    for (u64 seed = 1; seed <= 200; ++seed) {
+        two_hosts here{{.seed = seed}};
+        std::string kept;
+        here.server.start(serve_echo());
+        here.client.start([](sim::host& server, std::string& all) -> task<> {
+            connection conn = co_await connect(at(server_at));
+            co_await conn.write("x");
+            {
+                const deadline soon{400us};
+                auto filling = as_result(conn.fill());
+                const result<std::size_t> filled = co_await filling;
+                static_cast<void>(filled);
+            }
+            conn.shutdown();
+            while (auto part = co_await conn.receive())
+                all += part.text();
+            server.ask_to_drain();
+        }(here.server, kept));
+        here.world.run();
+        REQUIRE(kept == "x");
+    }
+}
+
 TEST_CASE("logs are the host's", "[sim]")
 {
     sim::world world;
