@@ -7,6 +7,9 @@
 
 #include <catch2/catch_test_macros.hpp>
 
+#include <sys/socket.h>
+
+#include <algorithm>
 #include <array>
 #include <deque>
 #include <random>
@@ -186,6 +189,47 @@ TEST_CASE("more submissions in a turn than the ring has room for are all carried
             CHECK(received == 50);
         },
         narrow);
+}
+
+TEST_CASE("a send that is cancelled between its pieces tells what has gone", "[runtime]")
+{
+    const std::string much(std::size_t{1} << 20, 'x');
+    for (std::size_t step = 500; step <= 4'000; step += 500) {
+        CAPTURE(step);
+        const auto io = support::open_test_driver();
+        std::array<int, 2> ends{};
+        REQUIRE(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends.data()) == 0);
+        const int little = 1;  // the kernel's least
+        setsockopt(ends[0], SOL_SOCKET, SO_SNDBUF, &little, sizeof little);
+        operation sending;
+        sending.done = [](operation&) noexcept {};
+        sending.what = verb::send;
+        sending.fd = ends[0];
+        sending.data = const_cast<char*>(much.data());
+        sending.size = static_cast<u32>(much.size());
+        submit(sending, *io);
+        std::array<char, 4'000> part{};
+        std::size_t read = 0;
+        for (int turn = 0; turn < 10'000 && sending.offset < 256 * 1024; ++turn) {
+            io->wait(nanoseconds::zero());
+            const ssize_t got = recv(ends[1], part.data(), step, MSG_DONTWAIT);
+            read += static_cast<std::size_t>(std::max(got, ssize_t{0}));
+        }
+        REQUIRE(sending.offset >= 256 * 1024);
+        const u64 moved = sending.offset;
+        cancel(sending);
+        for (int turn = 0; turn < 100 && sending.state != operation_state::idle; ++turn)
+            io->wait(10ms);
+        REQUIRE(sending.state == operation_state::idle);
+        CHECK(sending.result >= static_cast<int>(moved));
+        for (ssize_t got = 1; got > 0;) {
+            got = recv(ends[1], part.data(), part.size(), MSG_DONTWAIT);
+            read += static_cast<std::size_t>(std::max(got, ssize_t{0}));
+        }
+        CHECK(sending.result == static_cast<int>(read));
+        for (const int fd : ends)
+            io->close(fd);
+    }
 }
 
 TEST_CASE("a large write reaches a slow reader whole", "[runtime]")
