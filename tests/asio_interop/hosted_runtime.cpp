@@ -7,10 +7,12 @@
 #include <whence/asio_interop/endpoint.hpp>
 #include <whence/asio_interop/spawn.hpp>
 #include <whence/asio_interop/use_whence.hpp>
+#include <whence/coro/deadline.hpp>
 #include <whence/net/serve.hpp>
 #include <whence/runtime/offload.hpp>
 
 #include <asio/detached.hpp>
+#include <asio/steady_timer.hpp>
 
 #include <catch2/matchers/catch_matchers.hpp>
 
@@ -292,6 +294,30 @@ TEST_CASE("what fails while a hosted runtime goes does not escape its destructor
     const auto events = told.events();
     REQUIRE(events.size() == 1);
     CHECK(events[0].at("error") == "on the way out");
+}
+
+TEST_CASE("an io_context that is stopped meanwhile does not keep a hosted runtime from its end",
+          "[asio_interop]")
+{
+    asio::io_context io;
+    asio::steady_timer stops{io, 20ms};
+    stops.async_wait([&io](const std::error_code&) { io.stop(); });
+    bool left = false;
+    {
+        hosted_runtime here{io};
+        spawn(
+            here,
+            [](bool& over) -> task<> {
+                auto napping = as_result(sleep_for(1h));
+                const std::error_code woken = co_await napping;
+                const shield protect{1s};
+                co_await sleep_for(60ms);
+                over = woken == std::errc::operation_canceled;
+            }(left),
+            asio::detached);
+        io.run_for(10ms);
+    }
+    CHECK(left);
 }
 
 TEST_CASE("a driver without a descriptor cannot be hosted", "[asio_interop]")

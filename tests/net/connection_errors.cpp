@@ -43,6 +43,29 @@ TEST_CASE("a write into a closed connection is an error, not a signal", "[net]")
     });
 }
 
+TEST_CASE("behind the peer's clean end a reset of what we wrote is none for the reader", "[net]")
+{
+    run_here([]() -> task<> {
+        connected_pair pair = co_await connect_pair();
+        co_await pair.server.write("all");
+        pair.server.close();
+        co_await sleep_for(20ms);
+        for (const bool reset_came : {false, true}) {
+            auto writing = as_result(pair.client.write("x"));
+            const std::error_code told = co_await writing;
+            if (reset_came)
+                CHECK(told == std::errc::broken_pipe);
+            else
+                CHECK(!told);
+            co_await sleep_for(20ms);
+        }
+        const chunk all = co_await pair.client.receive();
+        CHECK(all.text() == "all");
+        const chunk end = co_await pair.client.receive();
+        CHECK(!end);
+    });
+}
+
 TEST_CASE("what follows a write that was told of a reset is no clean end", "[net]")
 {
     run_here([]() -> task<> {

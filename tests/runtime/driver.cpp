@@ -191,6 +191,14 @@ TEST_CASE("more submissions in a turn than the ring has room for are all carried
         narrow);
 }
 
+TEST_CASE("options that make no sense are the caller's mistake, not the kernel's", "[runtime]")
+{
+    for (const driver_options& wrong :
+         {driver_options{.entries = 0}, driver_options{.buffers_count = 1000},
+          driver_options{.buffers_count = 65'536}, driver_options{.buffer_size = 0}})
+        CHECK_THROWS_AS(open_driver(support::test_driver(), wrong), std::invalid_argument);
+}
+
 TEST_CASE("a send that is cancelled between its pieces tells what has gone", "[runtime]")
 {
     const std::string much(std::size_t{1} << 20, 'x');

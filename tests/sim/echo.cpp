@@ -57,6 +57,7 @@ task<> talk(sim::world& world, u64 stream, bool calm)
     sim::random& chance = world.chance();
     const u64 size = chance.below(chance.chance(0.2) ? 200'000 : 5'000);
     const bool gives_up = !calm && chance.chance(0.2);
+    const deadline waiting{patience};
     auto connecting = as_result(connect(*endpoint::parse(server_at)));
     result<connection> connected = co_await connecting;
     require(connected.has_value() || !calm, "a connect failed in calm weather");

@@ -69,6 +69,7 @@ task<> serve_counting(std::shared_ptr<guest_book> book)
 task<bool> come(sim::world& world, u32 client)
 {
     sim::random& chance = world.chance();
+    const deadline waiting{patience};
     auto connecting = as_result(connect(*endpoint::parse(server_at)));
     result<connection> connected = co_await connecting;
     if (!connected)

@@ -19,6 +19,10 @@ weather weather_of(whence::u64 seed);
 /// Is the silence after which the servers end a session, with FIN: longer than any but a cut path.
 inline constexpr whence::nanoseconds idle_time_max = std::chrono::seconds{60};
 
+/// Is how long a client waits: a reset that is lost on a parted path leaves it with a peer that has
+/// gone.
+inline constexpr whence::nanoseconds patience = std::chrono::minutes{10};
+
 /// Plays one kind of server and its clients in a world; throws what is wrong.
 struct scenario {
     const char* name;

@@ -144,6 +144,7 @@ task<> say(sim::world& world, connection& conn, const visit& wanted)
 
 task<> visit_once(sim::world& world, visit wanted, bool calm)
 {
+    const deadline waiting{patience};
     auto connecting = as_result(connect(*endpoint::parse(server_at)));
     result<connection> connected = co_await connecting;
     require(connected.has_value() || !calm, "a connect failed in calm weather");

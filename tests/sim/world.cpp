@@ -215,6 +215,69 @@ TEST_CASE("probes find a peer without power", "[sim]")
     CHECK(here.world.elapsed() < 62s);
 }
 
+TEST_CASE("a host without power answers nobody", "[sim]")
+{
+    two_hosts here;
+    std::error_code ignored;
+    std::error_code ended;
+    here.server.start(take_one(ignored, {.idle = 0s}));
+    here.client.start([](sim::world& world, std::error_code& told) -> task<> {
+        connection conn = co_await connect(at(server_at));
+        while (!told) {
+            auto writing = as_result(conn.write("x"));
+            told = co_await writing;
+            co_await sleep_for(10s);
+        }
+        CHECK(world.elapsed() > 900s);
+    }(here.world, ended));
+    here.world.at(1s, [&] { here.server.switch_off(); });
+    here.world.run();
+    CHECK(ended == std::errc::timed_out);
+}
+
+TEST_CASE("a reset does not cross a parted path", "[sim]")
+{
+    two_hosts here;
+    std::error_code told;
+    here.server.start([]() -> task<> {
+        listener there = listener::bind(server_at);
+        connection conn = co_await there.accept();
+        co_await sleep_for(2s);
+        conn.abort();
+    }());
+    here.client.start([](sim::world& world, std::error_code& error) -> task<> {
+        connection conn = co_await connect(at(server_at));
+        while (!error) {
+            co_await sleep_for(1s);
+            auto writing = as_result(conn.write("x"));
+            error = co_await writing;
+        }
+        CHECK(world.elapsed() >= 60s);
+    }(here.world, told));
+    here.world.at(1s, [&] { here.world.part(here.server, here.client); });
+    here.world.at(60s, [&] { here.world.join(here.server, here.client); });
+    here.world.run();
+    CHECK(told == std::errc::connection_reset);
+}
+
+TEST_CASE("two hosts may have a network of their own, and ports are given once", "[sim]")
+{
+    two_hosts here;
+    here.world.connect(here.server, here.client, {.latency_min = 100ms, .latency_max = 100ms});
+    here.server.start(serve_echo());
+    here.client.start([](sim::host& server) -> task<> {
+        const listener there = listener::bind("10.0.0.2:32770");
+        for (int i = 0; i < 5; ++i) {
+            const time_point begun = now();
+            const connection conn = co_await connect(at(server_at));
+            CHECK(now() - begun >= 200ms);
+            CHECK(conn.local().port() != there.local().port());
+        }
+        server.ask_to_drain();
+    }(here.server));
+    here.world.run();
+}
+
 TEST_CASE("a killed program's sockets are closed by its system, and it can be started again",
           "[sim]")
 {

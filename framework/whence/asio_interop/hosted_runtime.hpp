@@ -58,10 +58,11 @@ public:
         ending_ = true;
         stop_asked_.raise();
         step();
-        if (!runtime_.ended() && host_.stopped())
-            host_.restart();
-        while (!runtime_.ended())
+        while (!runtime_.ended()) {
+            if (host_.stopped())  // before, or by a handler that has just run
+                host_.restart();
             host_.run_one();
+        }
         rest();
     }
 

@@ -154,7 +154,8 @@ private:
         }
         on_.write_cut_ = true;
         if (sent < 0) {
-            on_.broken_ |= sent != -ECANCELED && sent != -EPIPE;
+            on_.broken_ |= sent == -ECONNRESET || sent == -ETIMEDOUT || sent == -EHOSTUNREACH ||
+                           sent == -ENETUNREACH;
             return -sent;
         }
         on_.bytes_sent_ += static_cast<u32>(sent);

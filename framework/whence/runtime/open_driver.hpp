@@ -18,7 +18,7 @@ enum class driver_choice : u8 {
 /// in ENOSYS, EPERM, EACCES or EINVAL: where the machine has none to give. The process then stays
 /// with Asio, and says so once on stderr: {"event":"driver","driver":"asio","reason":"..."}.
 /// errors: driver_unavailable (`io_uring` where there is none; a limit is reached),
-/// std::system_error.
+/// std::invalid_argument naming the option that makes no sense, std::system_error.
 std::unique_ptr<driver> open_driver(driver_choice choice = driver_choice::automatic,
                                     const driver_options& options = {});
 

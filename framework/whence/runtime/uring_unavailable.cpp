@@ -42,9 +42,11 @@ std::string cause_of(int error)
     case EPERM:
     case EACCES: {
         const std::string sysctl = read_word("/proc/sys/kernel/io_uring_disabled");
-        if (sysctl == "2" || sysctl == "1")
+        const bool by_filter = seccomp_filters();
+        // With 1 some may: a filter is the likelier cause then.
+        if (sysctl == "2" || (sysctl == "1" && !by_filter))
             return "the sysctl kernel.io_uring_disabled=" + sysctl + " forbids it";
-        if (seccomp_filters())
+        if (by_filter)
             return "a seccomp filter forbids it (the default profile of container runtimes does; "
                    "allow io_uring_setup, io_uring_enter and io_uring_register)";
         return "a security policy forbids it";

@@ -28,8 +28,8 @@ void network::later_at(time_point due, void (network::*happens)(socket&, u64), s
 
 void network::at(time_point due, std::function<void()> act)
 {
-    scripts_.push_back(std::move(act));
-    events_.at(due, {nullptr, 0, scripts_.size() - 1});
+    scripts_.emplace(next_script_, std::move(act));
+    events_.at(due, {nullptr, 0, next_script_++});
 }
 
 void network::step()
@@ -37,7 +37,7 @@ void network::step()
     now_ = std::max(now_, *events_.next_due());
     const event next = events_.take();
     if (!next.happens)
-        std::exchange(scripts_[next.detail], nullptr)();
+        scripts_.extract(next.detail).mapped()();
     else if (socket* const to = find(next.to))
         (this->*next.happens)(*to, next.detail);
 }
@@ -140,15 +140,24 @@ socket* network::listener_at(const stack& host, const endpoint& to)
 u16 network::free_port(stack& host)
 {
     constexpr u16 first = 32768;
-    if (host.next_port < first)
-        host.next_port = first;
-    return host.next_port++;
+    const auto is_taken = [&](u16 port) {
+        return std::ranges::any_of(sockets_, [&](const auto& one) {
+            return one && one->at == &host && one->local.port() == port;
+        });
+    };
+    u16 port = 0;
+    do
+        port = host.next_port = std::max<u16>(first, static_cast<u16>(host.next_port + 1));
+    while (is_taken(port));
+    return port;
 }
 
 int network::bind(socket& one, const endpoint& local)
 {
     if (local.is_ip() && !one.at->has(local.address().canonical()))
         return -EADDRNOTAVAIL;
+    if (!one.local.empty())
+        return -EINVAL;
     endpoint wanted = local;
     if (local.is_ip() && local.port() == 0)
         wanted = endpoint{local.address(), free_port(*one.at), local.scope_id()};
@@ -234,6 +243,7 @@ void network::connect(socket& one, operation& op, const endpoint& to)
         return one.at->finish(op, -ENETUNREACH);
     one.waiting = &op;
     one.is = socket::phase::connecting;
+    one.far = host;
     one.peer = to.is_unix() ? to : to.canonical();
     if (one.local.empty() && to.is_unix()) {
         one.local = endpoint::unix_unnamed();
@@ -253,12 +263,9 @@ void network::on_request(socket& from, u64 attempt)
 {
     stack& host = *host_at(*from.at, from.peer);
     socket* const at = listener_at(host, from.peer);
-    const network_options& with = [&]() -> const network_options& {
-        const auto found = special_.find(between(*from.at, host));
-        return found == special_.end() ? usual_ : found->second;
-    }();
-    const bool lost = host.silent || cuts_.contains(between(*from.at, host)) ||
-                      (at && at->arrived.size() >= at->backlog) || chance.chance(with.lose_chance);
+    const network_options& with = options_of(from);
+    const bool lost = is_cut(from) || (at && at->arrived.size() >= at->backlog) ||
+                      chance.chance(with.lose_chance);
     note("request", from, attempt);
     if (lost && from.peer.is_unix())
         return later_at(now_, &network::on_established, from.id, EAGAIN);
@@ -282,6 +289,7 @@ void network::welcome(socket& from, socket& at)
     made.peer = from.local;
     made.options = at.options;
     made.other = from.id;
+    made.far = from.at;
     from.other = made.id;
     const network_options& with = options_of(from);
     if (chance.chance(with.reset_chance))

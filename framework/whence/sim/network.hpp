@@ -106,7 +106,8 @@ private:
     std::vector<u32> free_;
     std::vector<u32> generations_;
     schedule<event> events_;
-    std::vector<std::function<void()>> scripts_;
+    std::map<u64, std::function<void()>> scripts_;
+    u64 next_script_ = 0;
     time_point now_{1h};
     u64 digest_ = 0xcbf29ce484222325;
     std::function<void(std::string_view)> trace_;

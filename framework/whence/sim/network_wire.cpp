@@ -20,10 +20,9 @@ constexpr nanoseconds resend_time_max = 924s;
 
 const network_options& network::options_of(const socket& one) const noexcept
 {
-    const socket* const other = find(one.other);
-    if (!other || special_.empty())
+    if (!one.far || special_.empty())
         return usual_;
-    const auto found = special_.find(between(*one.at, *other->at));
+    const auto found = special_.find(between(*one.at, *one.far));
     return found == special_.end() ? usual_ : found->second;
 }
 
@@ -32,10 +31,11 @@ void network::set_options(const stack& a, const stack& b, const network_options&
     special_.insert_or_assign(between(a, b), options);
 }
 
+/// Tells that nothing gets from one end to the other.
 bool network::is_cut(const socket& one) const noexcept
 {
-    const socket* const other = find(one.other);
-    return other && (other->at->silent || cuts_.contains(between(*one.at, *other->at)));
+    return one.far &&
+           (one.at->silent || one.far->silent || cuts_.contains(between(*one.at, *one.far)));
 }
 
 void network::cut(const stack& a, const stack& b)
@@ -64,6 +64,8 @@ void network::mend(const stack& a, const stack& b)
 
 void network::leave(stack& host, bool told)
 {
+    host.dead = true;
+    host.silent = !told;
     for (std::size_t i = 0; i < sockets_.size(); ++i) {
         socket* const one = sockets_[i].get();
         if (!one || one->at != &host)
@@ -73,16 +75,16 @@ void network::leave(stack& host, bool told)
                 host.finish(*op, -ECANCELED);
         }
         one->receiving = one->sending = one->waiting = nullptr;
-        if (one->fd < 0)
-            continue;
-        if (told)
+        if (told && one->fd >= 0) {
             close(*one);
-        else
+        } else if (!told) {
             one->is = socket::phase::over;
+            one->outgoing.clear();
+            if (one->fd < 0)
+                destroy(*one);
+        }
     }
     host.starved.clear();
-    host.dead = true;
-    host.silent = !told;
     watch_all();
 }
 
@@ -132,6 +134,8 @@ void network::on_segment(socket& from, u64 size)
         return;
     note("segment", from, size);
     from.in_flight -= size;
+    if (is_cut(from))
+        return watch_silence(from);  // lost: it goes out again when the path is mended
     socket* const to = find(from.other);
     const bool cut_short = from.acknowledged + size > from.reset_at;
     if (cut_short)
@@ -158,6 +162,10 @@ void network::on_segment(socket& from, u64 size)
 void network::on_end(socket& from, u64)
 {
     note("end", from);
+    if (is_cut(from)) {
+        from.end_sent = false;
+        return watch_silence(from);
+    }
     from.end_arrived = true;
     if (socket* const to = find(from.other)) {
         to->end_received = true;
@@ -169,15 +177,15 @@ void network::on_end(socket& from, u64)
 /// Lets the other end know that this one is no more: behind what it was sent before.
 void network::reset_other(socket& one)
 {
-    const socket* const other = find(one.other);
-    if (!other || one.is == socket::phase::over || is_cut(one))
+    if (!find(one.other) || one.is == socket::phase::over || is_cut(one))
         return;
     later_at(arrival(one), &network::on_reset, one.other, ECONNRESET);
 }
 
 void network::on_reset(socket& to, u64 error)
 {
-    fail(to, static_cast<int>(error));
+    if (!is_cut(to))
+        fail(to, static_cast<int>(error));
 }
 
 /// Ends a connection with an error for whoever uses it: what was received can still be read.
@@ -187,7 +195,8 @@ void network::fail(socket& one, int error)
         return drop_if_over(one);
     note("fail", one, static_cast<u64>(error));
     one.is = socket::phase::over;
-    one.error = error;
+    // Behind the peer's end a reset says that nobody reads us, as in Linux.
+    one.error = error == ECONNRESET && one.end_received ? EPIPE : error;
     one.outgoing.clear();
     one.in_flight = 0;
     go_on_receiving(one);
@@ -218,8 +227,7 @@ void network::watch_silence(socket& one)
 void network::on_silence(socket& one, u64)
 {
     one.giving_up = false;
-    const socket* const other = find(one.other);
-    if (one.is == socket::phase::connected && (is_cut(one) || !other))
+    if (one.is == socket::phase::connected && (is_cut(one) || !find(one.other)))
         fail(one, ETIMEDOUT);
 }
 
@@ -262,7 +270,10 @@ void network::go_on_receiving(socket& one)
         one.at->finish(op, static_cast<int>(size));
         if (socket* const other = find(one.other); other && other->is == socket::phase::connected)
             pump(*other);
-    } else if (one.error != 0 || one.end_received || one.is == socket::phase::over) {
+    } else if (one.end_received) {
+        one.receiving = nullptr;
+        one.at->finish(op, 0);
+    } else if (one.is == socket::phase::over) {
         one.receiving = nullptr;
         one.at->finish(op, -std::exchange(one.error, 0));
     }

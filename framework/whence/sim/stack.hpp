@@ -41,6 +41,7 @@ struct socket {
 
     // Connected. `outgoing` begins with what is on the wire, `in_flight` bytes of it.
     socket_id other = 0;
+    const stack* far = nullptr;  // the host at the other end, also when that socket is no more
     whence::internal::contiguous_queue<std::byte> received;
     whence::internal::contiguous_queue<std::byte> outgoing;
     std::size_t in_flight = 0;

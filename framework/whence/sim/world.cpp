@@ -50,9 +50,8 @@ void host::switch_off()
 
 void host::end(bool told)
 {
-    if (!system_->dead)
+    if (!system_->dead || !told)
         system_->net.leave(*system_, told);
-    system_->silent = !told;
     if (finished_)
         return;
     killed_ = true;

@@ -36,7 +36,8 @@ class host {
 public:
     ~host();
 
-    /// Starts a program; one at a time. It begins to run in world::run().
+    /// Starts a program, which begins to run in world::run().
+    /// limits: one at a time; one that was killed takes some turns to end (ended()).
     void start(task<> main);
     /// Kills the program: its sockets are closed as the kernel does that, and nothing that it still
     /// does (its tasks are cancelled and end in order) reaches anybody.
