@@ -14,19 +14,14 @@ namespace support {
 ///   a receive is cancelled            bytes, and the stream goes on behind them, or
 ///                                     operation_canceled, and nothing is lost
 ///   a reset, one strand waits         connection_reset
-///   a reset, reader and writer wait   connection_reset for the one whom the kernel tells first;
-///   the
-///                                     reader may then see the end, the writer broken_pipe
+///   a reset, reader and writer wait   connection_reset for the one who is told first; the reader
+///                                     may then see the end, the writer broken_pipe
 struct permitted {
     /// `moved`: what bytes_sent() grew by.
     static bool after_cancelled_write(const std::error_code& error, std::size_t moved,
                                       std::size_t size)
     {
         return error ? error == std::errc::operation_canceled && moved <= size : moved == size;
-    }
-    static bool after_cancelled_receive(const whence::result<whence::chunk>& got)
-    {
-        return got ? got->size() != 0 : got.error() == std::errc::operation_canceled;
     }
     static bool writer_after_reset(const std::error_code& error)
     {

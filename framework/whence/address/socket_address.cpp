@@ -39,7 +39,7 @@ socket_address to_socket_address(const endpoint& from) noexcept
         un.sun_family = AF_UNIX;
         const std::string_view name = from.unix_name();
         const std::size_t at = from.kind() == endpoint_kind::unix_abstract ? 1 : 0;
-        std::memcpy(un.sun_path + at, name.data(), name.size());
+        name.copy(un.sun_path + at, name.size());  // an unnamed one has no bytes at all
         const bool terminated = from.kind() == endpoint_kind::unix_path && name.size() < 108;
         to.size = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + at + name.size() +
                                          (terminated ? 1 : 0));
